@@ -5,6 +5,7 @@ column names: the same frame finds its file, and the cache made of it, again; an
 """
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ DIGEST_DIGITS = 32
 """Hexadecimal digits of a digest that a file's name has."""
 
 
-def arrow_table(frame: Any, what: str = "frame", pairs: bool = False) -> pa.Table:
+def arrow_table(frame: Any, what: str = "frame", pairs: bool = False, keys: Sequence[str] = ()) -> pa.Table:
     """Return a frame as an Arrow table.
 
     Of pandas the named levels of the index become columns, and a column of several levels has the name of its last.
@@ -26,17 +27,19 @@ def arrow_table(frame: Any, what: str = "frame", pairs: bool = False) -> pa.Tabl
         frame: a Polars `DataFrame` or `LazyFrame`, a pandas `DataFrame`, or anything with an Arrow stream.
         what: the frame is, for messages.
         pairs: keep the levels of pandas' columns as its Parquet files have them, ``('Close', 'AAPL')``.
+        keys: columns that it must have, which an index without names may be meant to be.
 
     Raises:
-        InputError: it is no frame, two columns have one name, or a column has values of several types.
+        InputError: it is no frame, two columns have one name, a column has values of several types, or a key is
+            missing and the index has no name.
     """
     library = type(frame).__module__.partition(".")[0]
     try:
-        if library == "pandas" and hasattr(frame, "reset_index"):
+        if library == "pandas" and hasattr(frame, "columns"):
             table = _of_pandas(frame, pairs)
         elif library == "polars" and hasattr(frame, "lazy"):
             table = frame.lazy().collect().to_arrow()
-        elif hasattr(frame, "__arrow_c_stream__"):
+        elif library != "pandas" and hasattr(frame, "__arrow_c_stream__"):
             table = pa.table(frame)
         else:
             raise InputError(f"{what}: {type(frame).__name__} is no frame; give a Polars or pandas DataFrame")
@@ -44,10 +47,21 @@ def arrow_table(frame: Any, what: str = "frame", pairs: bool = False) -> pa.Tabl
         raise
     except (pa.ArrowException, TypeError, ValueError) as error:
         raise InputError(f"{what}: cannot be read as a table ({one_line(error)})") from error
+    absent = [key for key in keys if key not in table.column_names]
+    if absent and library == "pandas" and _has_unnamed_levels(frame.index):
+        raise InputError(
+            f"{what}: no column {absent[0]!r}, and the index has no name; name its levels, such as "
+            f"frame.rename_axis({[*keys][: frame.index.nlevels]})"
+        )
     twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
     if twice:
         raise InputError(f"{what}: two columns are named {twice[0]!r}; rename one")
     return table.replace_schema_metadata(None)
+
+
+def _has_unnamed_levels(index: Any) -> bool:
+    """Whether a pandas index says something, as row numbers do not, under no name."""
+    return None in index.names and (index.nlevels > 1 or index.dtype.kind not in "iu")
 
 
 def _of_pandas(frame: Any, pairs: bool) -> pa.Table:
@@ -74,15 +88,15 @@ def frame_digest(table: pa.Table) -> str:
     return digest.hexdigest()
 
 
-def write_frame(frame: Any, folder: str | Path, pairs: bool = False) -> Path:
+def write_frame(frame: Any, folder: str | Path, pairs: bool = False, keys: Sequence[str] = ()) -> Path:
     """Write a frame to ``folder`` as a panel file, where it is not there yet, and return its path.
 
-    ``pairs`` is that of `arrow_table`.
+    ``pairs`` and ``keys`` are those of `arrow_table`.
 
     Raises:
         InputError: it is no frame, or the file cannot be written.
     """
-    table = arrow_table(frame, "panel frame", pairs)
+    table = arrow_table(frame, "panel frame", pairs, keys)
     for field in table.schema:
         # Neither a digest nor a Parquet file can be made of an interval's categories.
         if isinstance(getattr(field.type, "value_type", None), pa.ExtensionType):

@@ -90,6 +90,34 @@ def test_the_named_levels_of_a_pandas_index_are_columns() -> None:
         arrow_table(rows.assign(code=[1, "b", None]))
 
 
+def test_an_index_without_names_is_asked_for_them_where_a_key_is_missing() -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    rows = pandas.DataFrame({"date": DAYS, "code": ["a", "b", "a"], "x_0": [1.0, 2.0, 3.0]})
+    keys = ["date", "code"]
+    for indexed in (rows.set_index(keys).rename_axis([None, None]), rows.set_index("date").rename_axis(None)):
+        with pytest.raises(
+            InputError,
+            match=r"no column 'date', and the index has no name; name its levels, such as frame.rename",
+        ):
+            arrow_table(indexed, keys=keys)
+    # Row numbers are no column that somebody has forgotten to name.
+    assert arrow_table(rows.drop(columns="code"), keys=keys).column_names == ["date", "x_0"]
+    assert arrow_table(rows.set_index(rows["x_0"].rename(None)), keys=keys).column_names == [
+        "date",
+        "code",
+        "x_0",
+    ]
+
+
+def test_a_series_of_pandas_is_no_frame() -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    for series in (pandas.Series([1.0], name="score"), pandas.Index([1])):
+        with pytest.raises(
+            InputError, match=r"panel frame: .* is no frame; give a Polars or pandas DataFrame"
+        ):
+            arrow_table(series, "panel frame")
+
+
 def test_neither_library_is_imported_with_the_module() -> None:
     program = "import sys, atft.frames; print({'polars', 'pandas'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

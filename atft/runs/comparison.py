@@ -15,13 +15,15 @@ from atft.baselines.lightgbm import Trees
 from atft.baselines.optional import why_absent
 from atft.baselines.stock_days import Baseline
 from atft.baselines.tree_options import TreeOptions
+from atft.cells import CellRange, read_codes
+from atft.dates import DayReader
 from atft.day_statistics import RANKING_METRICS
 from atft.errors import InputError, listed, nearest
 from atft.evaluation.comparison_table import ORDER, Bands, comparison_table, paired_lines
 from atft.evaluation.null_controls import unit_warnings
 from atft.evaluation.paired import PairedDifference, paired_differences
 from atft.evaluation.plain_table import RANDOM, table_text
-from atft.evaluation.predictions import HorizonScores, Scores, horizons_of, table_horizon
+from atft.evaluation.predictions import OPTIONAL, REQUIRED, HorizonScores, Scores, horizons_of, table_horizon
 from atft.evaluation.random_scores import random_band
 from atft.evaluation.rank_blend import mean_rank
 from atft.evaluation.summary import Metrics, SummaryRow, score_days, summarise_scorers
@@ -170,8 +172,9 @@ def evaluate(
 
     Args:
         frame: Polars, pandas or Arrow with the columns date, code, horizon, score and target, a forward return as
-            a fraction, null while unknown. With ``return_1d`` yesterday's reversal is a row, with ``oracle`` the
-            best possible score, with ``target_lag1`` a trade one close later (lag 1).
+            a fraction, null while unknown. Dates and codes are read as those of a panel. With ``return_1d``
+            yesterday's reversal is a row, with ``oracle`` the best possible score, with ``target_lag1`` a trade one
+            close later (lag 1).
         split: rows of this split; None: of ``test`` where the frame has it, else all.
         data: what the scores were trained on: ``baselines`` fitted on its training days are rows then.
         min_stocks: known targets below which a day does not count; None: that of ``data``, or 2.
@@ -206,7 +209,7 @@ def evaluate(
             f"baselines takes {listed(BASELINES)}, got {unknown[0]!r}{nearest(unknown[0], BASELINES)}"
         )
 
-    table = _plain_columns(arrow_table(frame, FRAME))
+    table = _plain_columns(arrow_table(frame, FRAME, keys=("date", "code")))
     if split is None and "split" in table.column_names and "test" in table["split"].unique().to_pylist():
         split = "test"
     tables = [table_horizon(table, horizon, split, FRAME) for horizon in horizons_of(table, split, FRAME)]
@@ -246,16 +249,32 @@ def _figures(row: SummaryRow) -> dict[str, Any]:
 
 
 def _plain_columns(table: pa.Table) -> pa.Table:
-    """A table without categories, and whose dates are days: pandas has none, its midnights become their day."""
-    for index, column in enumerate(table.schema):
+    """A table without categories, with dates, codes and numbers of the types that a predictions file has."""
+    for index, name in enumerate(table.column_names):
+        column = table[name]
         if pa.types.is_dictionary(column.type):
-            plain = table[column.name].cast(column.type.value_type)
-            table = table.set_column(index, column.name, plain)
-    index = table.schema.get_field_index("date")
-    if index < 0 or not pa.types.is_timestamp(table.schema.field(index).type):
-        return table
-    midnights = table["date"].cast(pa.timestamp("us"), safe=False)
-    days = midnights.cast(pa.date32())
-    if not days.cast(pa.timestamp("us")).equals(midnights):
-        raise InputError(f"{FRAME}: column 'date' has times of day; cast it to dates")
-    return table.set_column(index, "date", days)
+            column = column.cast(column.type.value_type)
+        table = table.set_column(index, name, _plain_column(name, column))
+    return table
+
+
+def _plain_column(name: str, column: pa.ChunkedArray) -> Any:
+    """A column as its role asks, where its values can be that; else as it is, for the check of types to say so."""
+    kind, role, cells = column.type, (REQUIRED | OPTIONAL).get(name), CellRange(Path(FRAME), name)
+    if name == "date" and not pa.types.is_date32(kind):  # pandas has no dates
+        return pa.array(DayReader().read(column.combine_chunks(), cells)).cast(pa.date32())
+    if name == "code" and (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        return read_codes(column.combine_chunks(), cells)
+    if role == "float" and (
+        pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind)
+    ):
+        return column.cast(pa.uint8() if pa.types.is_boolean(kind) else kind).cast(pa.float64(), safe=False)
+    if role == "float" and pa.types.is_float16(kind):
+        return column.cast(pa.float32())
+    if (
+        role in ("int32", "int64")
+        and pa.types.is_floating(kind)
+        and pc.all(pc.equal(column, pc.floor(column))).as_py()
+    ):
+        return column.cast(pa.int64())
+    return column

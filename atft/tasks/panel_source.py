@@ -49,7 +49,8 @@ class PanelOptions:
         Raises:
             InputError: it is no frame, or the file cannot be written.
         """
-        return cls(str(write_frame(frame, folder)), None, schema or PanelSchema())
+        schema = schema or PanelSchema()
+        return cls(str(write_frame(frame, folder, keys=[schema.date, schema.code])), None, schema)
 
     @classmethod
     def from_prices(

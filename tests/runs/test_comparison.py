@@ -169,6 +169,27 @@ def test_five_columns_are_enough_whatever_their_widths(scores: polars.DataFrame)
     assert evaluate(five.to_pandas().set_index(["date", "code"])).equals(table)
 
 
+def test_dates_codes_and_numbers_are_read_as_those_of_a_panel(scores: polars.DataFrame) -> None:
+    five = scores.select("date", "code", "horizon", "score", "target")
+    numbers = polars.col("code").str.strip_prefix("S").cast(polars.Int64)
+    plain = five.with_columns(code=numbers.cast(polars.String), score=(polars.col("score") * 1000).round())
+    table = evaluate(plain)
+    zone = polars.col("date").cast(polars.Datetime("us")).dt.replace_time_zone("Asia/Tokyo")
+    for changed in (
+        plain.with_columns(date=zone),  # midnight there, and 15:00 of the day before in UTC
+        plain.with_columns(date=polars.col("date").dt.strftime("%Y%m%d").cast(polars.Int64)),
+        plain.with_columns(date=polars.col("date").cast(polars.String)),
+        plain.with_columns(code=polars.col("code").cast(polars.Int32)),
+        plain.with_columns(code=polars.col("code").cast(polars.Float64)),
+        plain.with_columns(score=polars.col("score").cast(polars.Int16)),
+        plain.with_columns(score=polars.col("score").cast(polars.Decimal(12, 2))),
+        plain.with_columns(
+            horizon=polars.col("horizon").cast(polars.Float64)
+        ),  # ints beside a null in pandas
+    ):
+        assert evaluate(changed).equals(table), changed.schema
+
+
 @pytest.mark.parametrize(
     ("change", "split", "message"),
     [
@@ -177,7 +198,8 @@ def test_five_columns_are_enough_whatever_their_widths(scores: polars.DataFrame)
         ("null", None, "column 'code' has .* nulls; drop these rows"),
         ("nan", None, "scores of horizon 1 are missing or NaN"),
         ("twice", None, "has 2 rows of horizon 1 on"),
-        ("hours", None, "column 'date' has times of day"),
+        ("hours", None, r"column 'date', row 1: .* has a time of day and no time zone; write the exchange's"),
+        ("half horizon", None, "column 'horizon' must be int32, it is double"),
         ("", "tests", r"no rows of split 'tests'; it has \['gap', 'test', 'val'\]"),
         ("no split", "test", "no column 'split' to find 'test' in"),
     ],
@@ -193,6 +215,7 @@ def test_a_frame_that_cannot_be_measured_is_an_error_of_one_line(
         "nan": scores.with_columns(score=polars.lit(float("nan"))),
         "twice": polars.concat([scores, scores]),
         "hours": scores.with_columns(polars.col("date").cast(polars.Datetime) + polars.duration(hours=1)),
+        "half horizon": scores.with_columns(polars.col("horizon") + 0.5),
         "no split": scores.drop("split"),
     }[change]
     with pytest.raises(InputError, match=message) as raised:
