@@ -10,20 +10,32 @@ from atft.errors import InputError
 FOLDER_LIST = "update/panel.json"
 """Of a panel that grows (`features --append`): names the files of its folder that count."""
 
+SUBFOLDERS = ("*/", "*/*/")
+"""Where a message looks for files that a folder itself has not, as of a partitioned panel."""
+
 
 def panel_files(path: str | Path) -> list[Path]:
-    """The Parquet files of a panel, one at least: a file, ``*.parquet`` of a folder, or the matches of a glob."""
+    """The Parquet files of a panel, one at least: a file, ``*.parquet`` of a folder, or the matches of a glob.
+
+    Hidden files, such as those that macOS leaves beside each file on other disks, are no part of a folder or glob.
+    """
     text = str(path)
-    if any(c in text for c in "*?["):
-        files = sorted(files_of_glob(text))
+    place = Path(text)
+    # A file or folder may have brackets in its name.
+    is_glob = any(c in text for c in "*?[") and not place.exists()
+    if is_glob:
+        files = sorted(file for file in files_of_glob(text) if not file.name.startswith("."))
     else:
-        folder = Path(text)
-        files = files_of_folder(folder) if folder.is_dir() else [folder] if folder.is_file() else []
+        files = files_of_folder(place) if place.is_dir() else [place] if place.is_file() else []
     if not files:
-        start = "" if Path(text).is_absolute() else f" (looked in {Path.cwd()})"
-        raise InputError(
-            f"panel {text}: no Parquet file there{start}; set data.panel.path to a file, folder or glob"
+        start = "" if place.is_absolute() else f" (looked in {Path.cwd()})"
+        below = any(True for level in SUBFOLDERS for _ in place.glob(f"{level}*.parquet"))
+        advice = (
+            f"its subfolders have some, write {text.rstrip('/')}/**/*.parquet"
+            if below
+            else "set data.panel.path to a file, folder or glob"
         )
+        raise InputError(f"panel {text}: no Parquet file there{start}; {advice}")
     return files
 
 
@@ -41,7 +53,7 @@ def files_of_folder(folder: Path) -> list[Path]:
     """
     listed = folder / FOLDER_LIST
     if not listed.is_file():
-        return sorted(folder.glob("*.parquet"))
+        return sorted(file for file in folder.glob("*.parquet") if not file.name.startswith("."))
     try:
         months = json.loads(listed.read_text(encoding="utf-8"))["panel"]["months"]
         return [folder / file["name"] for file in months]

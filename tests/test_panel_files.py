@@ -35,11 +35,30 @@ def test_a_file_a_folder_and_a_glob_name_the_same_panel(
     monkeypatch.chdir(tmp_path)
     assert [p.resolve() for p in panel_files("panel/*.parquet")] == [one, two]
     assert footer_names(one.parent)[:3] == ("date", "code", "sector")
-    for nothing in (tmp_path / "none", tmp_path / "*.csv", tmp_path):
+    for nothing in (tmp_path / "none", tmp_path / "*.csv", tmp_path / "cache"):
         with pytest.raises(
             InputError, match=r"no Parquet file there.*; set data.panel.path to a file, folder or glob"
         ):
             panel_files(nothing)
+
+
+def test_of_a_folder_of_folders_the_message_says_the_glob(make_panel: MakePanel, tmp_path: Path) -> None:
+    file = make_panel("panel/year=2015/month=1/part-0.parquet", days=5)
+    for folder in (tmp_path / "panel", tmp_path / "panel" / "year=2015"):
+        with pytest.raises(InputError, match=r"its subfolders have some, write (\S+)$") as raised:
+            panel_files(folder)
+        assert panel_files(str(raised.value).split()[-1]) == [file]
+
+
+def test_a_place_with_brackets_in_its_name_is_no_glob(make_panel: MakePanel, tmp_path: Path) -> None:
+    file = make_panel("[2015] a?b/p[1].parquet", days=5)
+    assert panel_files(file) == panel_files(file.parent) == [file]
+
+
+def test_hidden_files_are_no_part_of_a_folder_or_glob_and_may_be_named(make_panel: MakePanel) -> None:
+    file, hidden = make_panel("panel/a.parquet", days=5), make_panel("panel/._a.parquet", days=5)
+    assert panel_files(file.parent) == panel_files(f"{file.parent}/*.parquet") == [file]
+    assert panel_files(hidden) == [hidden]
 
 
 def test_a_file_that_is_not_parquet_raises_in_one_line(tmp_path: Path) -> None:

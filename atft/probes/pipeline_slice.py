@@ -50,7 +50,7 @@ def slice_panel(data: DayData, folder: Path) -> DayData:
     codes = [cache.codes[i] for i in chosen]
     path = panel_path(data.panel, data.cache_options.dir)
     date, code = data.panel.schema.date, data.panel.schema.code
-    rows = polars.scan_parquet([str(file) for file in panel_files(path)])
+    rows = polars.scan_parquet([str(file) for file in panel_files(path)], glob=False)
     # Dates may be text, timestamps or eras: those as the file has them are compared.
     dates = rows.select(date).unique().collect()[date]
     day = _days_of(dates, data)
@@ -107,7 +107,7 @@ def change_after(data: DayData, day: int, change: Change, folder: Path, name: st
     """The slice with a change of all rows after a day of its calendar."""
     import polars
 
-    frame = polars.read_parquet(str(data.panel.path))
+    frame = polars.read_parquet(str(data.panel.path), glob=False)
     columns, cut = slice_columns(data), data.open_cache().manifest.dates[day]
     later = polars.Series(_days_of(frame[columns.date], data) > np.datetime64(cut))
     changed = change(frame.filter(later), columns, seed)

@@ -118,7 +118,7 @@ def shuffle_labels(data: DayData, folder: Path, seed: int) -> DayData:
     """The slice with the labels of each day shuffled among the day's rows, all labels of a row together."""
     import polars
 
-    frame, columns = polars.read_parquet(str(data.panel.path)), slice_columns(data)
+    frame, columns = polars.read_parquet(str(data.panel.path), glob=False), slice_columns(data)
     rng = np.random.default_rng(seed)
     _, day = np.unique(frame[columns.date].to_numpy(), return_inverse=True)
     # Rows in the order of (day, a random number) take the labels of rows in the order of days.

@@ -47,7 +47,7 @@ class Run:
         if not path.is_file():
             return None
         check_predictions(path)
-        return polars.read_parquet(path)
+        return polars.read_parquet(path, glob=False)
 
     @property
     def checkpoint(self) -> Path | None:

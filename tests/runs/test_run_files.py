@@ -36,6 +36,15 @@ def test_a_run_that_has_finished_no_epoch_is_read(tiny_run: Any, tmp_path: Path)
     assert run.metrics.is_empty() and run.checkpoint is None
 
 
+def test_a_run_in_a_folder_with_brackets_has_its_predictions(tiny_run: Any, tmp_path: Path) -> None:
+    moved = tmp_path / "runs [1]" / "version_0"
+    moved.mkdir(parents=True)
+    for name in ("receipt.json", "predictions.parquet"):
+        shutil.copyfile(tiny_run.directory / name, moved / name)
+    ours, theirs = read_run(moved).predictions, read_run(tiny_run.directory).predictions
+    assert ours is not None and theirs is not None and ours.equals(theirs)
+
+
 def test_a_metric_that_some_epochs_lack_is_null_there(tiny_run: Any, tmp_path: Path) -> None:
     shutil.copyfile(tiny_run.directory / "receipt.json", tmp_path / "receipt.json")
     epochs = [{"epoch": 0, "a": 1}, {"epoch": 1, "a": 0.5, "val/rank_ic": None}, {"epoch": 2, "b": 2.0}]
