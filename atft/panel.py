@@ -230,6 +230,19 @@ def resolve_columns(
     return columns
 
 
+def further_columns(schema: PanelSchema, columns: PanelColumns, names: Sequence[str]) -> tuple[str, ...]:
+    """Names of a later file of a panel that the schema gives a role, and that the first file's ``columns`` lack."""
+    excluded = match(schema.exclude, names)
+    by_horizon = (schema.delayed_targets, schema.label_end, schema.oracle)
+    have = (
+        *(n for n in match(schema.features, names) if n not in excluded),
+        *match([*schema.exposures, *schema.regime, *schema.context], names),
+        *(n for n in (schema.sector, schema.universe, schema.return_1d) if n in names),
+        *(n for p in by_horizon if p for h in columns.horizons if (n := p.replace("{h}", str(h))) in names),
+    )
+    return tuple(dict.fromkeys(str(n) for n in have if n not in columns.all))
+
+
 def _check_roles(columns: PanelColumns, labels: tuple[str, ...], where: str) -> None:
     """Check that no column has two roles, but for those that are all known that day."""
     roles: Mapping[str, tuple[str | None, ...]] = {

@@ -6,6 +6,7 @@ leaves nothing, and of two processes that build the same one the second to finis
 that differ in the graph alone share their days (a hard link), so a search over graph options costs graphs only.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
@@ -25,9 +26,9 @@ from atft.data.manifest import FORMAT, CacheRecipe, Manifest, first_records, wri
 from atft.data.panel_index import CALENDAR_KEY, index_panel
 from atft.data.panel_stream import PanelIndex
 from atft.digest import json_digest
-from atft.errors import InputError, nearest
+from atft.errors import InputError, listed, nearest
 from atft.option_types import check_option_types
-from atft.panel import PanelColumns, PanelSchema, match, resolve_columns
+from atft.panel import PanelColumns, PanelSchema, further_columns, match, resolve_columns
 from atft.panel_files import file_fingerprint, footer_names, joined_fingerprint, panel_files
 from atft.parquet import check_file
 from atft.trading_days import day_rules
@@ -114,6 +115,8 @@ def build_cache(
             manifest, written_here = _write_days(
                 folder, final.name, files, fingerprints, columns, index, recipe, former
             )
+            unread = _unread_lines(files, schema, columns)
+            manifest = replace(manifest, calendar=(*manifest.calendar, *unread))
         if graph is not None:
             manifest = _with_graph(folder, manifest, graph, written_here, former)
         write_manifest(folder, manifest)
@@ -148,6 +151,15 @@ def _linked_days(cache: Path, folder: Path, digest: str) -> Manifest:
     manifest = DayCache(cache).open().manifest
     files = linked_files(cache, manifest, manifest.day_records, folder)
     return replace(manifest, digest=digest, graph=None, files=files, graph_records=())
+
+
+def _unread_lines(files: Sequence[Path], schema: PanelSchema, columns: PanelColumns) -> list[str]:
+    """Say which columns only later files have, since the panel's first file decides what is read."""
+    count = Counter(
+        name for file in files[1:] for name in further_columns(schema, columns, footer_names(file))
+    )
+    named = listed(f"{name} ({n} of {len(files)} files)" for name, n in count.items())
+    return [f"left out, columns that the panel's first file lacks: {named}"] if count else []
 
 
 def _write_days(

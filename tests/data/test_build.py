@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -99,6 +100,32 @@ def test_the_order_of_the_rows_and_files_does_not_matter(
     assert got.manifest.files["days"].crcs == want.manifest.files["days"].crcs
     assert got.manifest.files["graph"].crcs == want.manifest.files["graph"].crcs
     assert not list(Path(got.path).glob("unsorted*"))
+
+
+def test_columns_that_only_later_files_have_are_named(
+    make_panel: MakePanel, make_cache: Make, tmp_path: Path
+) -> None:
+    frame = pl.read_parquet(make_panel())
+    middle = frame["date"].sort()[len(frame) // 2]
+    first, later = frame.filter(pl.col("date") < middle), frame.filter(pl.col("date") >= middle)
+
+    def cache_of(name: str, *parts: pl.DataFrame, **options: Any) -> DayCache:
+        for number, part in enumerate(parts):
+            (tmp_path / name).mkdir(exist_ok=True)
+            part.write_parquet(tmp_path / name / f"{number}.parquet")
+        return make_cache(tmp_path / name, **options)
+
+    want = cache_of("as it was", first, later)
+    more = later.with_columns(x_9=pl.lit(1.0), note=pl.lit("none"), exposure_new=pl.lit(2.0))
+    got = cache_of("with more", first, more)
+    line = (
+        "left out, columns that the panel's first file lacks: exposure_new (1 of 2 files), x_9 (1 of 2 files)"
+    )
+    assert got.manifest.calendar == (*want.manifest.calendar, line)
+    assert got.manifest.files["days"].crcs == want.manifest.files["days"].crcs
+    # What is left out by name is not missed.
+    schema = PanelSchema(exclude=["x_9"], exposures=["exposure_size"])
+    assert cache_of("with more", first, more, schema=schema).manifest.calendar == want.manifest.calendar
 
 
 def test_dates_and_numbers_may_be_stored_in_any_type(make_panel: MakePanel, make_cache: Make) -> None:
