@@ -108,6 +108,12 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def first_of(names: Sequence[str], most: int, what: str = "") -> str:
+    """The first names in their order, and how many more there are: ``a, b, c and 7 more``, of ``what`` they are."""
+    more = f" and {len(names) - most:,} more {what}".rstrip() if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
 def clip(text: str, most: int) -> str:
     """Text of at most ``most`` characters: its beginning and its end where it is longer."""
     start = (most - 3) // 2

@@ -11,6 +11,7 @@ from atft.errors import (
     clip,
     closest,
     counted,
+    first_of,
     listed,
     nearest,
     one_line,
@@ -35,6 +36,12 @@ def test_a_list_of_names_ends_after_a_dozen_or_a_line() -> None:
         listed(f"n{i:02}" for i in range(15)) == ", ".join(f"n{i:02}" for i in range(12)) + ", ... (3 more)"
     )
     assert listed(["x" * 60] * 3) == "x" * 60 + ", ... (2 more)"
+
+
+def test_the_first_names_are_shown_and_the_others_are_counted() -> None:
+    assert first_of(("b", "a"), 2) == "b, a"
+    assert first_of("edcba", 3) == "e, d, c and 2 more"
+    assert first_of(["x"] * 2001, 1, "codes") == "x and 2,000 more codes"
 
 
 def test_long_text_keeps_its_ends() -> None:

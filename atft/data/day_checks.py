@@ -18,7 +18,7 @@ from atft.data.cache import DayCache
 from atft.data.fold_dates import FoldDates
 from atft.data.manifest import SECTOR
 from atft.data.split import Days, Split, parse_period
-from atft.errors import InputError, counted
+from atft.errors import InputError, counted, first_of
 from atft.panel import day_index
 
 MAX_CONSTANT_SHARE = 0.95
@@ -184,5 +184,4 @@ def _or_move(cache: DayCache, names: Sequence[str]) -> str:
 
 def quoted(names: Sequence[str], most: int = 3) -> str:
     """Quote a few columns in their order and count the others: ``'a', 'b', 'c' and 7 more``."""
-    shown = ", ".join(repr(n) for n in names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+    return first_of([repr(name) for name in names], most)

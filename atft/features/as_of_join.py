@@ -45,11 +45,8 @@ class JoinReport:
 
     def lines(self) -> list[str]:
         """The report as text, a fact a line."""
-        names = ", ".join(self.columns[:6]) + (
-            f" and {len(self.columns) - 6} more" if self.columns[6:] else ""
-        )
         lines = [
-            f"{self.out}: {names}, known on {self.joined:,} of {self.rows:,} rows "
+            f"{self.out}: {first_of(self.columns, 6)}, known on {self.joined:,} of {self.rows:,} rows "
             f"({self.joined / max(self.rows, 1):.1%}), from {counted(self.file_rows, 'row')} of the file"
         ]
         if self.unmatched_codes:

@@ -14,7 +14,7 @@ import numpy as np
 
 from atft.cells import sorted_texts
 from atft.dates import as_dates
-from atft.errors import InputError, counted
+from atft.errors import InputError, counted, first_of
 from atft.features.panel_folder import FolderFile, read_table, write_table
 from atft.features.price_dialects import PRICES
 from atft.features.prices import EMPTY, PriceGrid, on_grid
@@ -200,9 +200,8 @@ def rescaled(stored: PriceGrid | None, new: PriceGrid, last: date) -> tuple[Pric
             values[later] = [still.get(value, value * factor) for value in values[later].tolist()]
             values[rows] = old
         names.append(f"{new.codes[stock]} x {factors['close']:.6g}")
-    more = f" and {len(names) - 10:,} more codes" if len(names) > 10 else ""
     line = f"put on the stored basis, codes whose history was adjusted since: {len(names)}: "
-    return replace(new, **grids), [f"{line}{', '.join(names[:10])}{more}"] if names else []
+    return replace(new, **grids), [line + first_of(names, 10, "codes")] if names else []
 
 
 def _factors(before: PriceGrid, new: PriceGrid, rows: np.ndarray, stock: int) -> dict[str, float] | None:

@@ -6,7 +6,7 @@ it: no stock is dropped for a bad price that is yet to come.
 
 import numpy as np
 
-from atft.errors import InputError
+from atft.errors import InputError, first_of
 from atft.features.checked_prices import Carried, CheckedDays, CheckedPrices, nothing_checked
 from atft.features.copies import find_copies, named_copies
 from atft.features.options import CHECKS, FeatureOptions
@@ -80,9 +80,8 @@ def check_rows(grid: PriceGrid, options: FeatureOptions, before: CheckedDays | N
         "frozen price": frozen_rows,
     }
     if moves:
-        more = f" and {len(moves) - 3} more" if moves[3:] else ""
         notes.append(
-            f"WARNING prices of another unit? The median close is {', '.join(moves[:3])}{more} the close before"
+            f"WARNING prices of another unit? The median close is {first_of(moves, 3)} the close before"
         )
     complete = vars(grid) | {"exclusions": grid.exclusions | exclusions, "notes": (*grid.notes, *notes)}
     return CheckedPrices(
@@ -147,9 +146,7 @@ def _splits_and_copies(
         ("copies", "codes with the closes of another code", copies, named_copies(grid, copies)),
     ):
         way = getattr(options, check)
-        most = 3 if way == "error" else 10
-        more = f" and {len(names) - most:,} more codes" if len(names) > most else ""
-        line = f"{what}: {len(cases):,}: {', '.join(names[:most])}{more}"
+        line = f"{what}: {len(cases):,}: {first_of(names, 3 if way == 'error' else 10, 'codes')}"
         if cases and way == "error":
             *ways, last = CHECKS[check][1:]
             raise InputError(

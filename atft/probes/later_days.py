@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from atft.errors import InputError
+from atft.errors import InputError, first_of
 from atft.probes.finding import Suspect
 from atft.probes.pipeline_slice import CHANGES, change_after
 from atft.progress import track
@@ -120,4 +120,4 @@ def _where(data: DayData, name: str, values: Tensor, changed: Tensor) -> str:
         return ""
     differs = (_bits(values) != _bits(changed)).flatten(0, 1).any(0)
     names = [n for n, d in zip(data.features, differs.tolist(), strict=True) if d]
-    return f": {', '.join(names[:3])}" + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return f": {first_of(names, 3)}"

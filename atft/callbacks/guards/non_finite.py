@@ -22,7 +22,7 @@ from torch.optim import Optimizer
 
 from atft.callbacks.record.messages import warn
 from atft.callbacks.record.run_checkpoint import find_checkpoint
-from atft.errors import LossScaleCollapse, NonFiniteLoss
+from atft.errors import LossScaleCollapse, NonFiniteLoss, first_of
 
 READ_EVERY_STEPS = 10
 """Optimiser steps between two readings of the device's flags; 1 would make each step wait for the device."""
@@ -159,6 +159,4 @@ def _dates(trainer: pl.Trainer, days: Tensor) -> str:
     data = trainer.datamodule  # type: ignore[attr-defined]
     calendar = data.open_cache().manifest.dates if data is not None else None
     indices = sorted(set(days.tolist()))
-    names = [str(d if calendar is None else calendar[d]) for d in indices[:MAX_NAMED_DAYS]]
-    more = len(indices) - len(names)
-    return ", ".join(names) + (f" and {more} more" if more else "")
+    return first_of([str(d if calendar is None else calendar[d]) for d in indices], MAX_NAMED_DAYS)
