@@ -68,16 +68,16 @@ class NetworkScorer(NamedTuple):
             batch = batch._replace(features=batch.features[..., order])
         with torch.inference_mode():
             forecast: Forecast = self.network(batch)
-        levels, intervals = forecast.quantiles, None
-        pairs = level_pairs(self.network.quantiles)
-        if levels is not None and self.interval_widths and pairs:
-            ends = calibrated_intervals(levels[0].float(), self.interval_widths, pairs)
+        quantiles = None if forecast.quantiles is None else forecast.quantiles[0].float()
+        pairs, intervals = level_pairs(self.network.quantiles), None
+        if quantiles is not None and self.interval_widths and pairs:
+            ends = calibrated_intervals(quantiles, self.interval_widths, pairs)
             intervals = ends.where(ends.isfinite(), torch.nan).numpy()
         return DayScores(
             codes=[cache.codes[stock] for stock in batch.stock.tolist()],
             sectors=sector_names(manifest, batch.sector[0].tolist()),
             score=forecast.score[0].float().numpy(),
-            quantiles=None if levels is None else levels[0].float().numpy(),
+            quantiles=None if quantiles is None else quantiles.numpy(),
             intervals=intervals,
         )
 

@@ -121,14 +121,15 @@ def price_finding(prices: Path, options: FeatureOptions | None = None) -> Findin
         days = int(np.searchsorted(whole.dates, np.datetime64(cut), side="right"))
         if not days:
             return cannot_tell(probe, "no day of the slice passes the checks of prices")
+        labels = {*whole.columns.targets, *whole.columns.delayed_targets}
         for name in PRICE_CHANGES:
-            # Labels reach past the cut, so those of the cut panel are the ones that are known in it.
-            changed = (
-                changed_columns(grids[name], whole, days)
-                if name == "deleted"
-                else _features(grids[name], whole, days)
-            )
-            suspects += [Suspect(f"{s.name} with later prices {name}", s.evidence) for s in changed]
+            # Labels read later prices: disturbed ones differ, those that a cut panel knows do not.
+            not_compared = labels if name == "disturbed" else ()
+            suspects += [
+                Suspect(f"{s.name} with later prices {name}", s.evidence)
+                for s in changed_columns(grids[name], whole, days)
+                if s.name not in not_compared
+            ]
     columns = len(whole.columns.features)
     return conclude_probe(
         probe,
@@ -136,12 +137,6 @@ def price_finding(prices: Path, options: FeatureOptions | None = None) -> Findin
         f"{columns} features are the same bits up to {cut} with later prices deleted and disturbed",
         "compute features from prices up to their day",
     )
-
-
-def _features(changed: PanelGrid, whole: PanelGrid, days: int) -> list[Suspect]:
-    """As `changed_columns`, without the labels, which know later prices by their nature."""
-    labels = {*whole.columns.targets, *whole.columns.delayed_targets}
-    return [s for s in changed_columns(changed, whole, days) if s.name not in labels]
 
 
 def price_slice(prices: Path) -> tuple[pa.Table, date]:
