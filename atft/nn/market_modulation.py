@@ -75,10 +75,14 @@ class MarketModulation(ScaledModule):
         Without quantiles the bins are equally wide.
         """
         self.scaling.set_scaling(scaling.regime_median, scaling.regime_iqr)
-        if self.bins > 1 and scaling.regime_quantiles is not None:
+        if self.bins == 1:
+            return
+        edges = equal_edges(len(self.edges), self.bins, MAX_REGIME)
+        if scaling.regime_quantiles is not None:
             statistics = scaling.regime_quantiles, scaling.regime_median, scaling.regime_iqr
-            with torch.no_grad():
-                self.edges.copy_(quantile_edges(*statistics, self.bins, MAX_REGIME))
+            edges = quantile_edges(*statistics, self.bins, MAX_REGIME)
+        with torch.no_grad():
+            self.edges.copy_(edges)
 
     def forward(
         self,

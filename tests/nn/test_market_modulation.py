@@ -77,7 +77,13 @@ def test_by_bins_a_unit_bends_where_a_fourth_of_the_training_days_ends() -> None
 
 
 def test_without_quantiles_the_bins_are_equally_wide_and_their_number_has_a_range() -> None:
-    assert MarketModulation(1, 3, bins=2).edges.tolist() == [[-MAX_REGIME, 0.0, MAX_REGIME]]
+    modulation, none, one = MarketModulation(1, 3, bins=2), torch.zeros(0), torch.ones(1)
+    equally_wide = [[-MAX_REGIME, 0.0, MAX_REGIME]]
+    assert modulation.edges.tolist() == equally_wide
+    modulation.set_scaling(Scaling(none, none, 0 * one, one, None, torch.tensor([[-1.0, 0.5, 1.0]])))
+    assert modulation.edges.tolist() == [[-1.0, 0.5, 1.0]]
+    modulation.set_scaling(Scaling(none, none, 0 * one, one))
+    assert modulation.edges.tolist() == equally_wide
     assert "edges" not in MarketModulation(1, 3).state_dict()  # a checkpoint of one without bins fits
     with pytest.raises(InputError, match="modulation_bins"):
         MarketModulation(1, 3, bins=0)
