@@ -109,7 +109,8 @@ def rank_normal(x: PerStock, valid: StockMask) -> PerStock:
     Mean 0; the standard deviation approaches 1 from below as stocks are added. 0 where invalid or where all
     values are equal (they share the middle rank).
     """
-    return torch.special.ndtri(_rank_share(x, valid))
+    quantile: Tensor = torch.special.ndtri(_rank_share(x, valid))
+    return quantile
 
 
 def winsorise(x: PerStock, valid: StockMask, limit: float = 0.01) -> PerStock:

@@ -18,7 +18,7 @@ from jaxtyping import Bool, Int
 
 from atft.cells import CellRange, read_codes
 from atft.dates import DayNumbers, DayReader
-from atft.errors import InputError, counted, nearest
+from atft.errors import InputError, counted, first_of, nearest
 from atft.features.known_rows import BATCH_ROWS, JoinOptions, month_end_warning, read_known_rows
 from atft.output_path import check_not_among, check_not_read, check_panel_out
 from atft.panel_files import panel_files
