@@ -70,7 +70,7 @@ def check_not_among(out: Path, inputs: Iterable[str | Path]) -> None:
         if inside or (
             path.parent == source.parent.resolve() and "*" in source.name and path.match(source.name)
         ):
-            raise InputError(f"--out {out}: all of {source} is read, this file too then; name another folder")
+            raise InputError(f"--out {out}: it is inside {source}, all of which is read; name another folder")
 
 
 def check_not_read(out: Path, inputs: Iterable[str | Path | None], option: str = "--out") -> None:
@@ -89,7 +89,7 @@ def check_not_read(out: Path, inputs: Iterable[str | Path | None], option: str =
     path = re.compile(re.escape(str(out.resolve())).replace(re.escape("{date}"), DATE))
     read = (file.resolve() for source in inputs if source for file in _files_at(source))
     if any(path.fullmatch(str(file)) for file in read):
-        raise InputError(f"{option} {out}: that file is read from; name another file")
+        raise InputError(f"{option} {out}: this command reads that file; name another one")
 
 
 def _files_at(source: str | Path) -> list[Path]:

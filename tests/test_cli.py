@@ -169,5 +169,5 @@ def test_a_command_does_not_replace_a_file_that_it_reads(
     command = line.replace("FILE", str(file)).replace("FOLDER", str(file.parent)).split()
     assert main(command) == 2
     error = capsys.readouterr().err
-    assert "that file is read from; name another file" in error and len(error.splitlines()) == 1
+    assert "this command reads that file; name another one" in error and len(error.splitlines()) == 1
     assert file.read_text() == "kept"

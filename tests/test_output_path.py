@@ -17,9 +17,11 @@ def test_a_file_that_is_read_is_not_written_however_it_is_named(
         Path(folder).mkdir()
     Path("days/a.csv").touch()
     Path("link.csv").symlink_to("days/a.csv")
-    with pytest.raises(InputError, match=r"^--out days/a\.csv: that file is read from; name another file$"):
+    with pytest.raises(
+        InputError, match=r"^--out days/a\.csv: this command reads that file; name another one$"
+    ):
         check_not_read(Path("days/a.csv"), [None, source])
-    with pytest.raises(InputError, match=r"^--json link\.csv: that"):
+    with pytest.raises(InputError, match=r"^--json link\.csv: this"):
         check_not_read(Path("link.csv"), [source], "--json")
     check_not_read(Path("days/b.csv"), [source, None, "", "absent.csv", "absent/*.csv"])
 
@@ -48,7 +50,7 @@ def test_evidence_is_a_file_that_is_there_beside_the_record_of_a_run(tmp_path: P
 def test_a_date_that_is_not_known_yet_may_be_that_of_an_input(tmp_path: Path) -> None:
     for name in ("2017-06-30.csv", "prices.csv"):
         (tmp_path / name).touch()
-    with pytest.raises(InputError, match=r"{date}\.csv: that file is read from"):
+    with pytest.raises(InputError, match=r"{date}\.csv: this command reads that file"):
         check_not_read(tmp_path / "{date}.csv", [tmp_path / "2017-06-30.csv"])
     check_not_read(tmp_path / "{date}.csv", [tmp_path / "prices.csv"])
     check_not_read(tmp_path / "list_{date}.csv", [tmp_path])
@@ -64,7 +66,7 @@ def test_a_table_is_not_written_where_the_next_call_would_read_it(tmp_path: Path
         ("prices/x/../list.csv", "prices/*.csv"),
         ("prices/list_{date}.csv", "prices/l*.csv"),
     ):
-        with pytest.raises(InputError, match=r"is read, this file too then; name another folder$"):
+        with pytest.raises(InputError, match=r"all of which is read; name another folder$"):
             check_not_among(tmp_path / out, [tmp_path / source])
     for out, source in (
         ("lists/a.csv", "prices"),

@@ -180,6 +180,6 @@ def check_json(out: Path) -> Path:
     picture = out.with_suffix(".svg")
     if (out.exists() or picture.exists()) and KIND not in (read_json(out) or {}):
         raise InputError(
-            f"--out {out}: it or {picture.name} is there and is no explanation; name another one"
+            f"--out {out}: it or {picture.name} exists and is not an explanation; name another file"
         )
     return out

@@ -100,7 +100,7 @@ def check_same_data(directory: Path, record: CrossvalRecord, receipts: Mapping[s
         if trained != record.data:
             raise InputError(
                 f"{directory / name}: trained on another panel (digest {trained}) than the directory began with "
-                f"({record.data}); put that panel back, remove this folder, and go on with --resume"
+                f"({record.data}); restore that panel, remove this folder and run again with --resume"
             )
 
 

@@ -99,7 +99,9 @@ class DayChecks:
                 which = f": {quoted(names, 5)}" if names else ""
                 count = f"{len(names)} of {self.inputs} inputs {MEANING[what]}{which}"
             lines.append(f"{what:<10} {count}")
-        gone = f"; {len(self.left)} of the day before are gone: {listed(self.left)}" if self.left else ""
+        gone = (
+            f"; {len(self.left)} of the day before are not listed: {listed(self.left)}" if self.left else ""
+        )
         usual = f"{counted(self.stocks, 'stock')}, {self.coverage:.0%} of the usual {self.usual_stocks:,}"
         return [*lines, f"universe   {usual}{gone}"]
 
@@ -110,7 +112,9 @@ class DayChecks:
         if self.validated is not None:
             days += f", selected on {self.validated}"
         if self.age_days <= 0:
-            return f"{days}: it has learned from this day or from later ones, so this list is no forecast"
+            return (
+                f"{days}: it was trained or selected on this day or later ones, so this list is no forecast"
+            )
         return f"{days}, {counted(self.age_days, 'day')} old"
 
     def alarms(self, limits: AlarmOptions) -> list[str]:

@@ -38,9 +38,7 @@ def known_run(registry: Path, day: date | None) -> Path:
         InputError: it is no registry, or no finished run is that old.
     """
     if not (registry / RECORD).is_file():
-        raise InputError(
-            f"{registry}: no {RECORD} there, so it is no registry; python -m atft retrain makes one"
-        )
+        raise InputError(f"{registry}: no {RECORD} there; python -m atft retrain makes a registry")
     finished = [(known, s.directory) for known, s in registry_states(registry).items() if s.directory]
     known = [directory for ends, directory in finished if day is None or ends <= day]
     if not known:

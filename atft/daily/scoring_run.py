@@ -83,7 +83,7 @@ def checkpoints_of(directory: Path) -> list[Path]:
         record = read_record(directory)
         if record.folds not in (None, 1):
             raise InputError(
-                f"{directory}: its {record.folds} folds have learned from other days each; name the run of one of "
+                f"{directory}: its {record.folds} folds were trained on different days; name the run of one of "
                 f"them, {directory}/fold_{record.folds - 1}_seed_{record.seeds[0]}/version_N"
             )
         states = [read_state(directory / run.name) for run in planned_runs(record.folds, record.seeds)]

@@ -183,7 +183,7 @@ def read_context(path: str | Path) -> FileRows:
     rows = read_rows(path, (), [n for n in ALIASES if n not in (*IDENTITY, "target", "target_lag1", "split")])
     if not rows.numbers and "sector" not in rows.texts:
         raise InputError(
-            f"{rows.path}: no column of context; it may have sector, return_1d, traded_value, exposure_*, regime_*"
+            f"{rows.path}: no context column; it may have sector, return_1d, traded_value, exposure_*, regime_*"
         )
     cell = rows.day.astype(np.int64) * len(rows.codes) + rows.stock
     if len(np.unique(cell)) < len(cell):

@@ -81,7 +81,7 @@ def export_program(
             if not differences[-1].largest <= TOLERANCE:
                 raise InputError(
                     f"{out}: not written; on {dates[day]} the program's results differ from the network's by "
-                    f"{differences[-1].largest:.1e}, at most {TOLERANCE:g} is right; try the other format"
+                    f"{differences[-1].largest:.1e}, the limit is {TOLERANCE:g}; try the other format"
                 )
     finally:
         network.train(was_training)

@@ -69,7 +69,7 @@ def input_names(network: nn.Module, batch: DayBatch) -> tuple[str, ...]:
     other = sorted(reads - {*names, *DayBatch._field_defaults})
     if other:
         raise InputError(
-            f"{type(network).__name__} reads batch.{other[0]}, which a program of one day has not; leave it out of "
+            f"{type(network).__name__} reads batch.{other[0]}, which a one-day program lacks; leave it out of "
             f"forward"
         )
     return names

@@ -82,8 +82,8 @@ def join_panel(panel: str | Path, file: Path, out: Path, options: JoinOptions) -
     unmatched = len(set(rows.codes) - codes) if len(options.keys) > 1 else 0
     if unmatched == len(rows.codes):
         raise InputError(
-            f"{file}: none of its codes is in the panel; it has {rows.codes[0]!r}, the panel {min(codes)!r}; write "
-            f"them alike"
+            f"{file}: none of its codes is in the panel; it has {rows.codes[0]!r}, the panel {min(codes)!r}; use "
+            f"the same codes in both"
         )
     added = (*rows.values, f"known_{file.name.partition('.')[0]}")
     usable = usable_from(rows.known, days, options.lag)
@@ -182,7 +182,9 @@ def _tables(files: Sequence[Path]) -> Iterator[tuple[Path, pa.Table]]:
             columns = parquet.schema_arrow.remove_metadata()
             schema = schema or columns
             if not columns.equals(schema):
-                raise InputError(f"{path}: other columns or types than {files[0].name}; write them alike")
+                raise InputError(
+                    f"{path}: other columns or types than {files[0].name}; use the same in all files"
+                )
             for batch in stream_columns(path, parquet, schema.names, BATCH_ROWS):
                 yield path, pa.Table.from_batches([batch], schema)
 

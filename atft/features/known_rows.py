@@ -94,7 +94,7 @@ def read_known_rows(file: Path, options: JoinOptions) -> KnownRows:
 
     if not len(table):
         raise InputError(
-            f"{file}: no rows, only the names of columns; write a row for each day that was known"
+            f"{file}: no rows, only the names of columns; add a row for each day on which something was published"
         )
 
     def cells(name: str) -> tuple[pa.Array, CellRange]:

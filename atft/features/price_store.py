@@ -94,7 +94,7 @@ def later_rows(prices: PriceGrid, last: date, stored: PriceGrid) -> PriceGrid:
     if codes and set(codes).isdisjoint(stored.codes):
         raise InputError(
             f"{prices.path}: none of the new days' codes is in the panel; they have {codes[0]!r}, the panel "
-            f"{stored.codes[0]!r}; write them alike"
+            f"{stored.codes[0]!r}; use the same codes"
         )
     grids = {name: values[np.ix_(days, stocks)] for name, values in prices.grids().items()}
     return replace(prices, calendar=[prices.calendar[day] for day in days], codes=codes, **grids)

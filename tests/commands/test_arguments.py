@@ -70,5 +70,5 @@ def test_a_run_may_be_written_beside_what_it_keeps(tmp_path: Path) -> None:
     (tmp_path / "importance.json").touch()
     check_outputs(["--run", str(tmp_path), "--out", f"{tmp_path}/importance.json"])
     check_outputs(["--out", "--json"])
-    with pytest.raises(InputError, match=r"importance\.json: that file is read from"):
+    with pytest.raises(InputError, match=r"importance\.json: this command reads that file"):
         check_outputs(["--prices", str(tmp_path), "--out", f"{tmp_path}/importance.json"])

@@ -60,7 +60,7 @@ def test_the_folder_does_not_replace_the_scores_or_their_context(path: str, tmp_
         shutil.copy(path, tmp_path / name)
         file = str(tmp_path / name)
         for words in ([file], [path, "--context", file]):
-            with pytest.raises(InputError, match=f"--out .*{name}: that file is read from"):
+            with pytest.raises(InputError, match=f"--out .*{name}: this command reads that file"):
                 run("evaluate", [*words, *FAST, "--out", str(tmp_path)])
 
 

@@ -100,11 +100,13 @@ def test_a_run_is_its_directory_or_its_checkpoint_and_no_baseline(tiny_run: Any,
 
 
 def test_a_file_that_is_no_explanation_is_not_replaced(tiny_run: Any, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"it or receipt\.svg is there and is no explanation"):
+    with pytest.raises(InputError, match=r"it or receipt\.svg exists and is not an explanation"):
         check_json(tiny_run.directory / "receipt.json")
     earlier = tmp_path / "one.json"
     earlier.write_text('{"explains": "stock"}')
     assert check_json(earlier) == earlier
     (tmp_path / "mine.svg").write_text("<svg/>")
-    with pytest.raises(InputError, match=r"it or mine\.svg is there and is no explanation; name another one"):
+    with pytest.raises(
+        InputError, match=r"it or mine\.svg exists and is not an explanation; name another file"
+    ):
         check_json(tmp_path / "mine.json")

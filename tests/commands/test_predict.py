@@ -33,7 +33,7 @@ def test_evidence_and_the_panel_are_not_overwritten_and_the_suffix_is_a_format(t
         "version_0/predictions.parquet": "evidence of the run",
         "version_0/metrics.csv": "evidence of the run",
         "link.csv": "evidence of the run",
-        "panel.parquet": "is read from",
+        "panel.parquet": "this command reads that file",
         "scores": "must be .parquet or .csv",
         "scores.xlsx": "must be .parquet or .csv",
     }.items():

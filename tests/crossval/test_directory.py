@@ -126,7 +126,7 @@ def test_runs_of_another_panel_are_never_averaged_with_the_others(directory: Pat
         check_same_data(directory, RECORDED, {"fold_0_seed_1": same, "fold_1_seed_1": other})
     assert str(caught.value) == (
         f"{directory}/fold_1_seed_1: trained on another panel (digest fedcba9876543210) than the directory began "
-        "with (0123456789abcdef); put that panel back, remove this folder, and go on with --resume"
+        "with (0123456789abcdef); restore that panel, remove this folder and run again with --resume"
     )
 
 

@@ -85,7 +85,7 @@ def test_a_former_checkpoint_has_the_dates_of_its_configuration(daily: Any) -> N
     scores = DayScores(["A", "B"], [None] * 2, np.zeros((2, 2), np.float32), None)
     checks = check_day(scorer, daily.cache, len(daily.cache) - 1, scores, DayScores(["A", "C"], *scores[1:]))
     assert (checks.trained, checks.validated) == ("2015-01-05 to 2015-02-27", "2015-03-02 to 2015-03-25")
-    assert checks.left == ["C"] and "1 of the day before are gone: C" in checks.lines()[-1]
+    assert checks.left == ["C"] and "1 of the day before are not listed: C" in checks.lines()[-1]
 
 
 def test_entries_of_a_checkpoint_that_cannot_be_read_are_one_line(daily: Any) -> None:

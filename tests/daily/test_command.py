@@ -98,7 +98,7 @@ def test_mistakes_are_one_line_and_help_needs_no_torch(tiny_run: Any, atft: Comm
     before = inside.read_bytes()
     asked = ["predict", "--last", "--run", tiny_run.directory, "--out"]
     assert "evidence of the run" in atft(*asked, inside).error_line and inside.read_bytes() == before
-    assert "is read from" in atft(*asked, tiny_run.panel).error_line
+    assert "this command reads that file" in atft(*asked, tiny_run.panel).error_line
     for command in ("update", "predict"):
         outcome = atft(command, "--last", "--help")
         assert (

@@ -109,8 +109,8 @@ def test_evidence_panel_and_prices_are_not_overwritten_and_the_suffix_is_a_forma
         "version_0/predictions.parquet": "keeps a run's evidence",
         "registry/registry.csv": "keeps a run's evidence",
         "cache/days.csv": "keeps a run's evidence",
-        "panel.parquet": "is read from",
-        "panel/2017-06.parquet": "is read from",
+        "panel.parquet": "this command reads that file",
+        "panel/2017-06.parquet": "this command reads that file",
         "list": "must be .csv, .parquet or .json",
         "list.xlsx": "must be .csv, .parquet or .json",
     }.items():

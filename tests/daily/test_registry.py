@@ -43,7 +43,7 @@ def test_the_checkpoint_of_a_day_is_the_newest_that_read_no_later_price(registry
 
 
 def test_a_folder_that_is_no_registry_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no registry\.json there, so it is no registry"):
+    with pytest.raises(InputError, match=r"no registry\.json there; python -m atft retrain makes a registry"):
         known_run(tmp_path, None)
     (tmp_path / RECORD).touch()
     with pytest.raises(InputError, match="no checkpoint was known on any day: none is finished"):

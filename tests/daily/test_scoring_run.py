@@ -77,9 +77,7 @@ def test_a_crossval_of_one_fold_scores_as_its_seeds_and_several_folds_are_one_li
     record.write_text(text.replace('"folds": null', '"folds": 1'))
     assert len(load_run(ListOptions(run=str(seeds.directory))).scorer.files) == 2
     record.write_text(text.replace('"folds": null', '"folds": 3'))
-    with pytest.raises(
-        InputError, match="its 3 folds have learned from other days each; name the run of one"
-    ):
+    with pytest.raises(InputError, match="its 3 folds were trained on different days; name the run of one"):
         load_run(ListOptions(run=str(seeds.directory)))
 
 

@@ -73,18 +73,20 @@ def test_a_mistake_changes_nothing(grown: Grown, atft: Command, tmp_path: Path) 
     before = {path: path.read_bytes() for path in panel.rglob("*") if path.is_file()}
     prices = grown.days("more.csv", 310, DAYS)
     asked = ["update", "--prices", prices, "--run", grown.run]
-    assert "is read from" in atft(*asked, "--out", prices).error_line
+    assert "this command reads that file" in atft(*asked, "--out", prices).error_line
     assert "--rank_by 9: the checkpoint scores" in atft(*asked, "--rank_by", 9).error_line
     newest = weekdays(DAYS)[KNOWN - 1]
     same = grown.days(f"{newest}.csv", 310, KNOWN)
     before_list = same.read_bytes()
     asked_same = ["update", "--prices", same, "--run", grown.run, "--on", newest]
-    assert "is read from" in atft(*asked_same, "--out", same.parent / "{date}.csv").error_line
+    assert "this command reads that file" in atft(*asked_same, "--out", same.parent / "{date}.csv").error_line
     assert same.read_bytes() == before_list
     # Without --on the day is not known before the days are appended.
     newer = grown.days(f"{weekdays(DAYS)[DAYS - 1]}.csv", 310, DAYS)
     asked_newer = ["update", "--prices", newer, "--run", grown.run]
-    assert "is read from" in atft(*asked_newer, "--out", newer.parent / "{date}.csv").error_line
+    assert (
+        "this command reads that file" in atft(*asked_newer, "--out", newer.parent / "{date}.csv").error_line
+    )
     folder = tmp_path / "prices"
     folder.mkdir()
     grown.days("more.csv", 310, DAYS).rename(folder / "more.csv")
@@ -92,7 +94,7 @@ def test_a_mistake_changes_nothing(grown: Grown, atft: Command, tmp_path: Path) 
     assert "name another folder" in atft(*asked_folder).error_line
     grown.days("more.csv", 310, DAYS)
     first = next(iter(panel.glob("*.parquet")))
-    assert "is read from" in atft(*asked, "--out", first).error_line
+    assert "this command reads that file" in atft(*asked, "--out", first).error_line
     corrected = pl.read_csv(prices, try_parse_dates=True)
     day = weekdays(DAYS)[315]
     changed = pl.when(pl.col("date") == day).then(pl.col("close") * 1.02).otherwise("close").alias("close")

@@ -141,7 +141,7 @@ def test_a_column_that_is_not_joined_is_named(tmp_path: Path) -> None:
         ([("a", DAYS[0], "high")], {}, "no further column has numbers"),
         ([("a", DAYS[0], "high")], {"columns": ["eps"]}, "column 'eps', row 1: 'high' is not a number"),
         ([("a", "soon", 1.0)], {}, "row 1: 'soon' is not an ISO date"),
-        ([("A", DAYS[0], 1.0)], {}, "none of its codes is in the panel; it has 'A', the panel 'a'; write"),
+        ([("A", DAYS[0], 1.0)], {}, "none of its codes is in the panel; it has 'A', the panel 'a'; use"),
     ],
 )
 def test_a_fault_is_one_line_and_leaves_no_file(
@@ -171,11 +171,11 @@ def test_a_column_is_not_joined_twice_and_the_panel_not_overwritten(tmp_path: Pa
     join_panel(panel, file, tmp_path / "q.parquet", JoinOptions())
     with pytest.raises(InputError, match="the panel has a column 'x_eps' already; set prefix"):
         join_panel(tmp_path / "q.parquet", file, tmp_path / "r.parquet", JoinOptions())
-    with pytest.raises(InputError, match="is read from"):
+    with pytest.raises(InputError, match="this command reads that file"):
         join_panel(panel, file, panel, JoinOptions())
     (tmp_path / "folder").mkdir()
     panel.rename(tmp_path / "folder" / "p.parquet")
-    with pytest.raises(InputError, match="this file too then; name another folder"):
+    with pytest.raises(InputError, match="all of which is read; name another folder"):
         join_panel(tmp_path / "folder", file, tmp_path / "folder" / "q.parquet", JoinOptions())
 
 

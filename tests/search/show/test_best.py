@@ -97,7 +97,7 @@ def test_neither_the_sweep_nor_its_base_is_replaced(sweep_file: Callable[..., Pa
     base = read_sweep(path).base
     for out in (str(path), base):
         before = Path(out).read_bytes()
-        with pytest.raises(InputError, match="that file is read from; name another file"):
+        with pytest.raises(InputError, match="this command reads that file; name another one"):
             run(["--config", str(path), "--out", out])
         assert Path(out).read_bytes() == before
 
