@@ -169,8 +169,8 @@ def dense_horizon(scores: ScoreRows, horizon: int, context: FileRows | None = No
             columns[name] = np.where(np.isfinite(stated), stated, values)
         if joined.sector is not None:
             sectors = [*sectors, *(name for name in joined.sectors if name not in sectors)]
-            number = np.array([*map(sectors.index, joined.sectors), -1], dtype=np.int16)
-            known = number[joined.sector]
+            place = np.array([*map(sectors.index, joined.sectors), -1], dtype=np.int16)
+            known = place[joined.sector]
             sector = known if sector is None else np.where(sector < 0, known, sector)
     return DenseHorizon(HorizonScores(horizon, dates, codes, present, columns), sector, sectors, number)
 

@@ -99,6 +99,22 @@ def test_returns_of_stocks_that_left_the_file_are_said_to_be_unknown_and_read_fr
     assert np.nanmean(whole.horizons[5].books.gross) < -0.05
 
 
+def test_a_file_measured_with_all_of_its_context_apart_has_the_figures_of_the_whole_file(
+    tmp_path: Path,
+) -> None:
+    frame = foreign_frame()
+    names = ["sector", "return_1d", "traded_value", "exposure_size", "regime_volatility"]
+    panel = frame.filter(horizon=1).select("date", "code", *names)
+    bare = write_foreign(tmp_path / "bare.parquet", frame.drop(names))
+    context = replace(OPTIONS, context=str(write_foreign(tmp_path / "panel.parquet", panel)))
+    (whole,) = evaluate_files([write_foreign(tmp_path / "whole.parquet", frame)], OPTIONS).files
+    (joined,) = evaluate_files([bare], context).files
+    for horizon, measured in whole.horizons.items():
+        other = joined.horizons[horizon]
+        assert other.figures == measured.figures and other.dropped_rows == measured.dropped_rows
+        assert other.groups == measured.groups and "sector" in measured.groups
+
+
 def test_a_file_of_weekly_scores_says_that_its_dates_count_as_trading_days(tmp_path: Path) -> None:
     frame = foreign_frame().filter(horizon=5)
     dates = frame["date"].unique().sort()
