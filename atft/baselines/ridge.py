@@ -34,8 +34,7 @@ class Ridge:
     """``[features]``; subtracted first."""
     iqr: NDArray[np.float32]
     """``[features]``; divided by then."""
-
-    penalty: float = 1e-3
+    penalty: float
     """Per row: 1 halves the coefficient of a feature of unit variance."""
 
     def score(self, features: ArrayLike, columns: slice = slice(None)) -> NDArray[np.float32]:

@@ -4,6 +4,7 @@ A correction is a row of a past day that differs from the stored one, or that is
 new prices lack is no correction: a file may hold only some of the stocks, or only the last days.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
@@ -88,16 +89,16 @@ def later_rows(prices: PriceGrid, last: date, stored: PriceGrid) -> PriceGrid:
     Raises:
         InputError: none of these codes is ``stored``: other spellings would begin a panel of new stocks.
     """
-    days = np.flatnonzero([day > last for day in prices.calendar])
-    stocks = np.flatnonzero(np.isfinite(prices.close[days]).any(axis=0))
+    first = bisect_right(prices.calendar, last)
+    stocks = np.flatnonzero(np.isfinite(prices.close[first:]).any(axis=0))
     codes = [prices.codes[stock] for stock in stocks]
     if codes and set(codes).isdisjoint(stored.codes):
         raise InputError(
             f"{prices.path}: none of the new days' codes is in the panel; they have {codes[0]!r}, the panel "
             f"{stored.codes[0]!r}; use the same codes"
         )
-    grids = {name: values[np.ix_(days, stocks)] for name, values in prices.grids().items()}
-    return replace(prices, calendar=[prices.calendar[day] for day in days], codes=codes, **grids)
+    grids = {name: values[first:, stocks] for name, values in prices.grids().items()}
+    return replace(prices, calendar=prices.calendar[first:], codes=codes, **grids)
 
 
 def followed_by(past: PriceGrid, later: PriceGrid) -> PriceGrid:
@@ -131,8 +132,8 @@ def with_last_sectors(new: PriceGrid, past: PriceGrid) -> tuple[PriceGrid, list[
     last = past.sector[len(known) - 1 - known[::-1].argmax(axis=0), np.arange(known.shape[1])]
     of_code = dict(zip(past.codes, last.tolist(), strict=True))
     number = np.array([of_code.get(code, -1) for code in new.codes], dtype=np.int32)
-    later = np.array([day > past.calendar[-1] for day in new.calendar])[:, None]
-    sector = np.where(later & np.isfinite(new.close), number, -1).astype(np.int32)
+    sector = np.where(np.isfinite(new.close), number, -1).astype(np.int32)
+    sector[: bisect_right(new.calendar, past.calendar[-1])] = -1
     lines.append("no sector in the prices; each code keeps its last one")
     return replace(new, sector=sector, sectors=list(past.sectors)), lines
 
@@ -151,9 +152,9 @@ def find_corrections(stored: PriceGrid | None, new: PriceGrid, last: date) -> Co
 
     A sector counts where ``new`` has one. None where no row differs.
     """
-    days = np.flatnonzero([day <= last for day in new.calendar])
-    cells = {name: values[days] for name, values in new.grids().items()}
-    past = replace(new, calendar=[new.calendar[day] for day in days], **cells)
+    end = bisect_right(new.calendar, last)
+    cells = {name: values[:end] for name, values in new.grids().items()}
+    past = replace(new, calendar=new.calendar[:end], **cells)
     before = _stored_like(stored, past)
     rows = np.isfinite(past.close)
     differs = {name: rows & _different(before, past, name) for name in EMPTY}
@@ -182,8 +183,9 @@ def rescaled(stored: PriceGrid | None, new: PriceGrid, last: date) -> tuple[Pric
     if stored is None:
         return new, []
     before = _stored_like(stored, new)
-    past = np.array([day <= last for day in new.calendar])[:, None]
-    shared = past & np.isfinite(new.close) & np.isfinite(before.close)
+    end = bisect_right(new.calendar, last)
+    shared = np.isfinite(new.close) & np.isfinite(before.close)
+    shared[end:] = False
     changed = shared & np.any([_different(before, new, name) for name in PRICES], axis=0)
     grids = {name: values.copy() for name, values in new.grids().items()}
     names = []
@@ -196,8 +198,7 @@ def rescaled(stored: PriceGrid | None, new: PriceGrid, last: date) -> tuple[Pric
             values, old = grids[name][:, stock], getattr(before, name)[rows, stock]
             # A price that stands still keeps its bits: rounding would be a return.
             still = dict(zip(values[rows].tolist(), old.tolist(), strict=True))
-            later = ~past[:, 0]
-            values[later] = [still.get(value, value * factor) for value in values[later].tolist()]
+            values[end:] = [still.get(value, value * factor) for value in values[end:].tolist()]
             values[rows] = old
         names.append(f"{new.codes[stock]} x {factors['close']:.6g}")
     line = f"put on the stored basis, codes whose history was adjusted since: {len(names)}: "
