@@ -42,6 +42,7 @@ VOCABULARY |= {
     "checkpoint_file",
     "checkpoint_io",
     "frames",
+    "optional",
     "termination",
     "launched",
     "trading_days",

@@ -18,9 +18,9 @@ import numpy as np
 from jaxtyping import Float32
 from numpy.typing import NDArray
 
-from atft.baselines.optional import load_optional
 from atft.baselines.stock_days import StockDays, check_targets
 from atft.baselines.tree_options import TreeOptions
+from atft.optional import load_optional
 from atft.progress import Progress
 
 FIXED: dict[str, Any] = {
@@ -110,7 +110,7 @@ def bin_days(train: StockDays, val: StockDays, settings: Mapping[str, Any], thre
     Raises:
         InputError: LightGBM is not installed, or a horizon has no known target.
     """
-    lightgbm = load_optional("lightgbm")
+    lightgbm = load_optional("lightgbm", "baselines")
     check_targets(train, val)
     parameters = {**settings, "num_threads": _thread_count(train, threads)}
     binned: list[Any] = []
@@ -125,7 +125,7 @@ def bin_days(train: StockDays, val: StockDays, settings: Mapping[str, Any], thre
 
 def fit_binned(binned: BinnedDays, options: TreeOptions, threads: int = 1, seed: int = 1) -> Trees:
     """Fit one model a horizon on binned rows; arguments are those of `fit_trees`."""
-    lightgbm = load_optional("lightgbm")
+    lightgbm = load_optional("lightgbm", "baselines")
     horizons = binned.train.target.shape[1]
     settings = tree_settings(options, len(binned.train.target), seed)
     parameters = {**settings, "num_threads": _thread_count(binned.train, threads)}
@@ -167,7 +167,7 @@ def _known_rows(data: Any, labels: NDArray[np.float32], days: StockDays | None) 
 
 def _sequences(days: StockDays) -> list[Any]:
     """Days as LightGBM reads them, one at a time."""
-    lightgbm = load_optional("lightgbm")
+    lightgbm = load_optional("lightgbm", "baselines")
     read = lru_cache(maxsize=1)(days.read)
 
     class Day(lightgbm.Sequence):  # type: ignore[name-defined, misc]

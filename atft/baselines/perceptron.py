@@ -17,9 +17,9 @@ import numpy as np
 from jaxtyping import Float32
 from numpy.typing import ArrayLike, NDArray
 
-from atft.baselines.optional import load_optional
 from atft.baselines.ridge import scale_features
 from atft.baselines.stock_days import StockDays, check_targets
+from atft.optional import load_optional
 from atft.progress import Progress
 
 SETTINGS: dict[str, Any] = {
@@ -75,8 +75,8 @@ def fit_perceptrons(
     Raises:
         InputError: scikit-learn is not installed, or a horizon has no known target.
     """
-    neural_network = load_optional("sklearn.neural_network")
-    limit_threads = load_optional("threadpoolctl").threadpool_limits
+    neural_network = load_optional("sklearn.neural_network", "baselines")
+    limit_threads = load_optional("threadpoolctl", "baselines").threadpool_limits
     check_targets(train, val)
     horizons = train.target.shape[1]
     middle, width = np.asarray(median, np.float32), np.asarray(iqr, np.float32)

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from atft.baselines.lightgbm import Trees
-from atft.baselines.optional import load_optional
 from atft.digest import read_sealed_json, record_of, sealed_json
 from atft.errors import InputError, one_line
+from atft.optional import load_optional
 from atft.publish import publish_text
 
 FOLDER, RECORD = "lightgbm", "trees.json"
@@ -106,7 +106,7 @@ def read_trees(directory: Path) -> tuple[TreesRecord, dict[int, Trees]]:
 
 
 def _read_booster(folder: Path, record: TreesRecord, name: str) -> Any:
-    lightgbm, path = load_optional("lightgbm"), folder / name
+    lightgbm, path = load_optional("lightgbm", "baselines"), folder / name
     try:
         text = path.read_bytes()
     except OSError as error:

@@ -48,11 +48,11 @@ def run(command: str, arguments: list[str]) -> int:
 def fit_and_compare(cli: "RankingCLI", model: Any, seeds: Sequence[int]) -> int:
     """Fit, write predictions.parquet, config.yaml, comparison.txt and baseline.json in a new version, and print."""
     from atft.baselines.lightgbm import Trees
-    from atft.baselines.optional import load_optional
     from atft.callbacks.record.receipt import code_digest, library_versions
     from atft.commands.after_fit import days_title, named_metrics
     from atft.digest import text_digest
     from atft.evaluation.predictions import PREDICTIONS
+    from atft.optional import load_optional
     from atft.publish import publish_json, publish_text
     from atft.runs.comparison import comparison_text, measure_baseline
     from atft.runs.run_directory import make_version, next_version
@@ -61,7 +61,7 @@ def fit_and_compare(cli: "RankingCLI", model: Any, seeds: Sequence[int]) -> int:
 
     versions = library_versions()
     if model in PACKAGES:
-        package = load_optional(PACKAGES[model].partition(".")[0])
+        package = load_optional(PACKAGES[model].partition(".")[0], "baselines")
         versions[package.__name__] = package.__version__
     data, started = cli.datamodule, time.perf_counter()
     data.predict_dates = None  # every day from validation on, or of the fold

@@ -68,10 +68,10 @@ def run(_: str, arguments: list[str]) -> int:
     for name, value in options.items():
         if name in COUNTS and value is not None:
             options[name] = read_count(f"--{name}", value)
-    from atft.explain.integrated_gradients import load_captum
+    from atft.optional import load_optional
     from atft.progress import Progress
 
-    load_captum()  # its absence shows before the panel is read
+    load_optional("captum.attr", "explain")  # its absence shows before the panel is read
     checkpoint = find_checkpoint_of(Path(options["run"]))
     out = None if options["out"] is None else check_json(Path(options["out"]))
     if out is None and "code" not in named:

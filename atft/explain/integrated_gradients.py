@@ -17,6 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from atft.errors import InputError
+from atft.optional import load_optional
 
 MIN_STEPS, MAX_STEPS = 32, 1024
 MAX_GAP, MAX_GAP_OF_PARTS = 0.01, 0.0001
@@ -81,7 +82,9 @@ def attribute(
         ends = [float(score_of_known(cells[known][None])) for cells in (inputs, baseline)]
     if not known.any():
         return Attribution(torch.zeros_like(inputs), ends[0], ends[1], 0)
-    method, (count, most) = load_captum().IntegratedGradients(score_of_known), steps
+    method: Any = load_optional("captum.attr", "explain").IntegratedGradients(score_of_known)
+    count, most = steps
+    # More points until the parts sum to the difference: what is left is the path's finite steps.
     while True:
         path = {"n_steps": count, "internal_batch_size": min(at_once, count), "method": "gausslegendre"}
         parts = torch.zeros_like(inputs)
@@ -90,12 +93,3 @@ def attribute(
         if attribution.is_complete or 2 * count > most:
             return attribution
         count *= 2
-
-
-def load_captum() -> Any:
-    """Import captum's attributions; raises InputError where it is not installed."""
-    try:
-        import captum.attr
-    except ImportError as error:
-        raise InputError("explain needs captum; run: pip install 'atft[explain]'") from error
-    return captum.attr

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from atft.errors import InputError, one_line
 from atft.export.one_day import OneDay, dynamic_shapes, exporting
+from atft.optional import load_optional
 
 FORMATS = ("pt2", "onnx")
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
@@ -99,9 +99,4 @@ def check_packages() -> None:
         InputError: one cannot; the line names the extra.
     """
     for name in PACKAGES:
-        try:
-            import_module(name)
-        except ImportError as error:
-            raise InputError(f"{name} is not installed; run: pip install 'atft[export]'") from error
-        except OSError as error:
-            raise InputError(f"{name} cannot be loaded ({one_line(error)}); install that library") from error
+        load_optional(name, "export")

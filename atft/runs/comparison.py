@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from atft.baselines.lightgbm import Trees
-from atft.baselines.optional import why_absent
 from atft.baselines.stock_days import Baseline
 from atft.baselines.tree_options import TreeOptions
 from atft.cells import CellRange, read_codes
@@ -30,6 +29,7 @@ from atft.evaluation.summary import Metrics, SummaryRow, score_days, summarise_s
 from atft.frames import arrow_table
 from atft.metrics.own_metrics import own_metrics
 from atft.option_types import check_type
+from atft.optional import why_absent
 from atft.tasks.baseline_scores import (
     BASELINES,
     IN_THE_TABLE,
@@ -95,7 +95,7 @@ def compare_scorers(
             check_scored_rows(table, data.open_cache())
         # Fitted once for all horizons: what costs time is reading the training days.
         for name in baselines:
-            if reason := why_absent(PACKAGES[name]) if name in PACKAGES else "":
+            if reason := why_absent(PACKAGES[name], "baselines") if name in PACKAGES else "":
                 absent.append(reason)
             else:
                 fitted[name] = fit_baseline(cast(BaselineName, name), data, data.seed, tree_options)

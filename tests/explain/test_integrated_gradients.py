@@ -61,5 +61,5 @@ def test_a_score_without_a_gradient_is_an_error() -> None:
 def test_without_captum_one_line_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "captum", None)
     monkeypatch.setitem(sys.modules, "captum.attr", None)
-    with pytest.raises(InputError, match=r"explain needs captum; run: pip install 'atft\[explain\]'"):
+    with pytest.raises(InputError, match=r"captum is not installed; run: pip install 'atft\[explain\]'"):
         attribute(lambda x: x.sum((1, 2)), X, BASE)

@@ -76,7 +76,7 @@ def test_lightgbm_has_a_row_a_blend_and_a_paired_difference_where_it_is_installe
 def test_a_baseline_that_is_not_installed_is_a_line_below_the_table_and_no_row(
     tiny_run: Any, python_run: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("atft.runs.comparison.why_absent", lambda name: f"{name} is not installed")
+    monkeypatch.setattr("atft.runs.comparison.why_absent", lambda name, _: f"{name} is not installed")
     table = read_horizon(tiny_run.directory / "predictions.parquet", 5, "test")
     found = compare_scorers([table], python_run.data, 2, baselines=["lightgbm"])
     assert {row.scorer for row in found.rows} == {"network", "reversal"} and not found.differences

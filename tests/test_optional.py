@@ -2,21 +2,22 @@
 
 import pytest
 
-from atft.baselines.optional import load_optional, why_absent
 from atft.errors import InputError
+from atft.optional import load_optional, why_absent
 
 
 def test_an_absent_package_is_one_line_that_says_what_to_install() -> None:
-    assert why_absent("json") == ""
+    assert why_absent("json", "baselines") == ""
     with pytest.raises(
         InputError, match=r"^no_such_package is not installed; run: pip install 'atft\[baselines\]'$"
     ):
-        load_optional("no_such_package")
+        load_optional("no_such_package.part", "baselines")
 
 
 def test_a_library_of_the_system_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(name: str) -> None:
         raise OSError("libgomp.so.1: cannot open shared object file")
 
-    monkeypatch.setattr("atft.baselines.optional.import_module", broken)
-    assert "libgomp.so.1" in why_absent("lightgbm") and "install that library" in why_absent("lightgbm")
+    monkeypatch.setattr("atft.optional.import_module", broken)
+    reason = why_absent("lightgbm", "baselines")
+    assert "libgomp.so.1" in reason and "install that library" in reason
