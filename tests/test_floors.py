@@ -43,6 +43,7 @@ VOCABULARY |= {
     "checkpoint_io",
     "frames",
     "optional",
+    "file_lock",
     "termination",
     "launched",
     "trading_days",

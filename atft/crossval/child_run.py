@@ -4,29 +4,13 @@ The lock belongs to the child, not to this process: the kernel releases it when 
 happens, so that a run is never trained twice at a time, also after the process that started it was killed.
 """
 
-import fcntl
 import subprocess
 from collections.abc import Sequence
 from io import IOBase
 from pathlib import Path
 
-from atft.publish import disk_errors
-
 OUTPUT = "output.log"
 LOCK = ".lock"
-
-
-def take_lock(path: Path) -> IOBase | None:
-    """Open a file with an exclusive lock; None where another process has it. Closing the file releases it."""
-    with disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("ab")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        file.close()
-        return None
-    return file
 
 
 class ChildRun:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from atft.crossval.options import HELP, CrossvalOptions, split_arguments
-from atft.errors import InputError, RunFailed, listed
+from atft.errors import RunFailed, listed
 from atft.termination import how_stopped
 
 R = TypeVar("R", bound="PlannedRun")
@@ -56,7 +56,7 @@ def cross_validate(plain: bool, options: CrossvalOptions, words: list[str], prog
     """
     from atft.callbacks.record.messages import print_and_log
     from atft.commands.train import build
-    from atft.crossval.child_run import LOCK, take_lock
+    from atft.crossval.child_run import LOCK
     from atft.crossval.directory import (
         CONFIG,
         RECORD,
@@ -76,6 +76,7 @@ def cross_validate(plain: bool, options: CrossvalOptions, words: list[str], prog
         threads_of_each,
     )
     from atft.crossval.run_pool import RunPool
+    from atft.file_lock import exclusive
     from atft.runs.run_directory import make_version, next_version
 
     former = None if options.resume is None else read_record(options.resume)
@@ -94,10 +95,7 @@ def cross_validate(plain: bool, options: CrossvalOptions, words: list[str], prog
         directory = options.resume
         check_same(directory, record, cli.config_text, cli.text_of)
     report = partial(print_and_log, directory)
-    lock = take_lock(directory / LOCK)
-    if lock is None:
-        raise InputError(f"{directory}: another process works in it now; wait for its end")
-    with lock:
+    with exclusive(directory / LOCK, f"{directory}: another process works in it now; wait for its end"):
         write_record(directory / RECORD, record, cli.config_text)
         threads = threads_of_each(cli, options.workers)
         report(*plan_lines(record, splits, options.workers, threads, directory))

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from atft.callbacks.record.receipt import Receipt
-from atft.crossval.child_run import LOCK, OUTPUT, ChildRun, take_lock
+from atft.crossval.child_run import LOCK, OUTPUT, ChildRun
 from atft.crossval.plan import PlannedRun
 from atft.crossval.run_state import RunState, read_state
 from atft.errors import InputError, RunFailed, clip
+from atft.file_lock import take_lock
 from atft.progress import Progress
 from atft.termination import Terminated
 

@@ -111,11 +111,12 @@ def retrain(options: RetrainOptions, words: list[str], program: Sequence[str]) -
         KeyboardInterrupt: Ctrl-C or SIGTERM, saying how to go on.
     """
     from atft.commands.train import build
-    from atft.crossval.child_run import LOCK, take_lock
+    from atft.crossval.child_run import LOCK
     from atft.crossval.command import finish_runs
     from atft.crossval.directory import write_record
     from atft.crossval.request import check_many_runs, threads_of_each
     from atft.crossval.run_pool import RunPool
+    from atft.file_lock import exclusive
 
     if not any(word.startswith(("-c", "--config")) for word in words):
         if options.registry is None or not (options.registry / RECORD).is_file():
@@ -125,10 +126,7 @@ def retrain(options: RetrainOptions, words: list[str], program: Sequence[str]) -
     cli = build("fit", words, quiet=True)
     check_many_runs(cli)
     registry = options.registry or cli.run_root.with_name(f"{cli.run_root.name}_registry")
-    lock = take_lock(registry / LOCK)
-    if lock is None:
-        raise InputError(f"{registry}: another process works in it now; wait for its end")
-    with lock:
+    with exclusive(registry / LOCK, f"{registry}: another process works in it now; wait for its end"):
         plan = registry_plan(cli, registry, options)
         manifest, split = cli.datamodule.open_cache().manifest, cli.datamodule.split_options
         days, left = due_dates(manifest.dates, plan, list(registry_states(registry)))

@@ -7,7 +7,6 @@ no longer lists is removed: whatever kills the writer, the folder is the former 
 chained: each month's link covers its bytes and the link of the month before.
 """
 
-import fcntl
 import itertools
 import re
 from collections.abc import Iterator, Mapping
@@ -23,9 +22,10 @@ from atft.digest import file_digest, read_sealed_json, record_of, sealed_json
 from atft.errors import InputError
 from atft.features.options import FeatureOptions
 from atft.features.panel_file import PARQUET_OPTIONS, day_groups, panel_table
+from atft.file_lock import exclusive
 from atft.panel_files import FOLDER_LIST
 from atft.parquet import readable, table_file
-from atft.publish import disk_errors, publish_text
+from atft.publish import publish_text
 
 FORMAT = 3
 """Raised whenever the bits of a feature, or the meaning of a file here, change: such a panel is built again."""
@@ -133,17 +133,8 @@ def remove_unlisted(folder: Path, listed: FolderList) -> None:
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Keep other writers out of the folder while the block runs; the system frees it when a process is killed."""
-    update = (folder / FOLDER_LIST).parent
-    with disk_errors(folder):
-        update.mkdir(parents=True, exist_ok=True)
-        lock = (update / "lock").open("w")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(
-                f"{folder}: another process is writing this panel; wait until it ends"
-            ) from error
+    lock = (folder / FOLDER_LIST).with_name("lock")
+    with exclusive(lock, f"{folder}: another process is writing this panel; wait until it ends"):
         yield
 
 

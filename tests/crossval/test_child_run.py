@@ -4,7 +4,8 @@ import sys
 import time
 from pathlib import Path
 
-from atft.crossval.child_run import LOCK, ChildRun, take_lock
+from atft.crossval.child_run import LOCK, ChildRun
+from atft.file_lock import take_lock
 
 
 def start(folder: Path, code: str) -> ChildRun:

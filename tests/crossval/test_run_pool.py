@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from atft.crossval import run_pool
-from atft.crossval.child_run import LOCK, ChildRun, take_lock
+from atft.crossval.child_run import LOCK, ChildRun
 from atft.crossval.plan import FoldRun, planned_runs
 from atft.crossval.request import fit_words
 from atft.crossval.run_pool import RunPool
 from atft.crossval.run_state import RunState, read_state
 from atft.errors import InputError, RunFailed
+from atft.file_lock import take_lock
 from atft.termination import Terminated
 
 Starts = Callable[[Path], list[dict[str, str]]]
