@@ -16,6 +16,5 @@ def scale_floor(score: PerStock, target: PerStock, valid: StockMask, floor: floa
         floor: least scale of the scores, as a fraction of the targets' standard deviation. The scale of the best
             forecast in the unit of the targets is its IC.
     """
-    known = ~is_constant(target, valid)
-    ratio = torch.where(known, scale(score, target, valid), 1)
-    return torch.where(known, (1 - ratio / floor).clamp_min(0), 0)
+    missing = (1 - scale(score, target, valid) / floor).clamp_min(0)
+    return torch.where(is_constant(target, valid), 0, missing)

@@ -2,7 +2,9 @@
 
 import math
 
+import numpy as np
 import pytest
+import scipy.stats
 import torch
 from torch import Tensor
 
@@ -48,6 +50,18 @@ def test_a_regime_counts_by_its_distance_from_the_training_days_mean() -> None:
     assert weights(day, regime).mean().item() == pytest.approx(1)
 
 
+def test_training_days_of_an_unknown_regime_leave_the_moments_to_the_others() -> None:
+    day, regime = market()
+    unknown = torch.rand(500, generator=torch.Generator().manual_seed(1)) < 0.4
+    regime[unknown, 1] = math.nan
+    weights = DayWeights(None, {"regime_volatility": 0.7})
+    weights.fit(day, regime, NAMES)
+    z = scipy.stats.zscore(regime[:, 1].double().numpy(), nan_policy="omit")
+    expected = np.exp(0.7 * np.nan_to_num(z).clip(-3, 3))
+    value = weights(day, regime).numpy()
+    np.testing.assert_allclose(value, expected / expected.mean(), rtol=1e-6)
+
+
 def test_age_and_regime_multiply() -> None:
     day, regime = market()
     both = fitted(50, {"regime_trend": 1.0})(day, regime)
@@ -83,7 +97,8 @@ def test_a_regime_column_that_cannot_serve_is_an_error_of_one_line() -> None:
     ):
         fitted(None, {"regime_vol": 0.0})
     day, regime = market()
-    for still in (torch.full_like(regime, 0.1), torch.full_like(regime, math.nan)):
+    once = torch.where(torch.arange(500)[:, None] == 7, regime, math.nan)
+    for still in (torch.full_like(regime, 0.1), torch.full_like(regime, -0.1), regime * math.nan, once):
         with pytest.raises(InputError, match=r"regime_trend does not vary over the training days"):
             DayWeights(None, {"regime_trend": 1.0}).fit(day, still, NAMES)
 

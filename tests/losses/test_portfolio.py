@@ -81,6 +81,20 @@ def test_a_day_without_a_book_is_zero_without_a_gradient() -> None:
     value = sharpe_loss(score, torch.randn(3, 5), valid, torch.full((3,), MEAN), torch.full((3,), SQUARE))
     (gradient,) = torch.autograd.grad(value.sum(), score)
     assert value.eq(0).all() and gradient.eq(0).all()
+    # Exactly 0: by that the running moments know a day without a book.
+    rounding = 0.1 * (1 + torch.finfo(torch.float32).eps * torch.tensor([0.0, 1, 2, 3, 0]))
+    for flat, counted in ((score, valid), (rounding, valid[0])):
+        assert dollar_neutral(flat, counted).eq(0).all()
+        assert book_return(flat, torch.ones_like(flat) * torch.arange(1.0, 6.0), counted).eq(0).all()
+
+
+def test_a_running_sharpe_ratio_above_ten_counts_as_ten(make_day: Callable[..., Any]) -> None:
+    score, target, valid = make_day()
+    realised, mean = 0.02 * target, torch.full((3,), 0.01, dtype=torch.float64)
+    earned = book_return(score, realised, valid)
+    gain = mean**2 * (earned - mean) - mean * (earned**2 - mean**2) / 2
+    lucky = sharpe_loss(score, realised, valid, mean, mean**2)
+    torch.testing.assert_close(lucky, -gain / (mean / 10) ** 3 / valid.sum(-1).sqrt())
 
 
 def test_before_anything_is_known_the_loss_is_zero(make_day: Callable[..., Any]) -> None:

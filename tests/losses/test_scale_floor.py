@@ -47,6 +47,7 @@ def test_a_collapsed_day_is_one_and_a_day_without_targets_is_zero() -> None:
     score = torch.stack([torch.full((5,), 0.1), torch.zeros(5), torch.zeros(5)]).requires_grad_()
     target = torch.stack([torch.arange(5.0), torch.full((5,), 0.1), torch.arange(5.0)])
     valid = torch.tensor([[True] * 5, [True] * 5, [True] + [False] * 4])
-    value = scale_floor(score, target, valid)
-    (gradient,) = torch.autograd.grad(value.sum(), score)
-    assert value.tolist() == [1, 0, 0] and gradient.eq(0).all()
+    for floor in (0.05, 10.0):
+        value = scale_floor(score, target, valid, floor)
+        (gradient,) = torch.autograd.grad(value.sum(), score)
+        assert value.tolist() == [1, 0, 0] and gradient.eq(0).all()
