@@ -228,7 +228,7 @@ class DayObjective(nn.Module):
         weights = self.horizon_weights.repeat_interleave(rankable.shape[1] // len(self.horizons))
         weights = torch.where(rankable, weights.to(value.dtype), 0)
         # A horizon that the day cannot rank leaves its weight to the others; all are 0 where none can be ranked.
-        shares = weights / torch.where(rankable.any(-1), weights.sum(-1), 1).clamp_min(1e-12)[:, None]
+        shares = weights / weights.sum(-1, keepdim=True).clamp_min(1e-12)
         return (shares * value).sum(-1)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -64,6 +65,25 @@ def test_a_horizon_that_a_day_cannot_rank_drops_out_and_the_others_share_its_wei
     ).loss
     torch.testing.assert_close(both[1], first[1])
     assert not torch.isclose(both[0], first[0])
+    valid[1, 7, 1] = True  # two stocks have an order
+    pair = batch._replace(valid=valid, target=batch.target.nan_to_num(0.01))
+    objective = DayObjective(ObjectiveOptions(terms={"huber": 1.0}, horizon_weights=[0.0, 1.0]), [1, 5])
+    assert objective(scores, pair).loss[1] > 0
+
+
+def test_quantiles_are_compared_with_the_transformed_returns_of_the_valid_stocks(
+    make_batch: MakeBatch,
+) -> None:
+    batch = make_batch(days=3, stocks=30)
+    batch = batch._replace(target=batch.target.double())
+    for target, transform in (("raw", lambda t, v: t), ("rank", rank_uniform)):
+        compared = DayObjective(ObjectiveOptions(target=target), [1, 5]).compared(batch)
+        assert compared.dtype == torch.float32 and compared.shape == batch.target.shape
+        for day, horizon in np.ndindex(3, 2):
+            valid = batch.valid[day, :, horizon]
+            expected = transform(batch.target[day, :, horizon], valid).float()
+            torch.testing.assert_close(compared[day, valid, horizon], expected[valid])
+        assert compared[~batch.valid].isnan().all()
 
 
 def test_present_weights_make_the_loss_and_the_gradient_shares_and_can_be_given_back(
@@ -86,6 +106,7 @@ def test_present_weights_make_the_loss_and_the_gradient_shares_and_can_be_given_
     assert objective.term_weights == {**terms, "ic": 0.1}, (
         "what is not named has the weight it was built with"
     )
+    assert objective.horizon_weights.tolist() == [0.25, 0.75], "None leaves the horizons"
     objective.set_weights(horizons=[1.0, 1.0])
     assert objective.term_weights["ic"] == 0.1, "None leaves the terms"
     objective.set_weights({})
@@ -154,7 +175,7 @@ def test_days_without_labels_have_loss_zero_and_no_gradient(make_batch: MakeBatc
     assert objective.moments.days.eq(0).all() and objective.moments.square.eq(0).all()
 
 
-def test_low_precision_scores_are_valued_in_float32(make_batch: MakeBatch) -> None:
+def test_low_precision_scores_are_valued_in_float32_and_double_ones_in_float64(make_batch: MakeBatch) -> None:
     batch = make_batch(stocks=50)
     objective = DayObjective(ObjectiveOptions(), [1, 5]).eval()
     half = Forecast(forecast(batch).score.detach().bfloat16())
@@ -162,6 +183,7 @@ def test_low_precision_scores_are_valued_in_float32(make_batch: MakeBatch) -> No
         value = objective(half, batch)
     assert value.loss.dtype == torch.float32
     torch.testing.assert_close(value.loss, objective(Forecast(half.score.float()), batch).loss)
+    assert objective(Forecast(half.score.double()), batch).loss.dtype == torch.float64
 
 
 def test_moments_follow_the_book_and_only_while_training(make_batch: MakeBatch) -> None:
@@ -308,11 +330,13 @@ def test_only_what_a_configured_term_reads_is_made(make_batch: MakeBatch) -> Non
 
 def test_each_member_of_an_ensemble_has_the_loss_that_it_would_have_alone(make_batch: MakeBatch) -> None:
     batch = make_batch(days=4, stocks=30)
-    terms = {"ic": 0.3, "rank_ic": 0.5, "huber": 0.1, "turnover": 0.2, "exposure": 0.1}
-    objective = DayObjective(ObjectiveOptions(terms=terms, horizon_weights=[1.0, 3.0]), [1, 5]).eval()
-    alone = [forecast(batch, seed) for seed in range(3)]
+    terms = {"ic": 0.3, "rank_ic": 0.5, "huber": 0.1, "turnover": 0.2, "exposure": 0.1, "pinball": 0.2}
+    options = ObjectiveOptions(terms=terms, horizon_weights=[1.0, 3.0])
+    objective = DayObjective(options, [1, 5], [0.2, 0.8]).eval()
+    quantiles = forecast(batch, 3).score.detach()[..., None] + torch.tensor([-0.5, 0.5])
+    alone = [forecast(batch, seed)._replace(quantiles=quantiles) for seed in range(3)]
     members = torch.stack([f.score.detach() for f in alone], dim=-1).requires_grad_()
-    together = objective(Forecast(members.mean(-1), members=members), batch)
+    together = objective(Forecast(members.mean(-1), quantiles, members), batch)
     values = [objective(f, batch) for f in alone]
     torch.testing.assert_close(together.loss, torch.stack([v.loss for v in values]).mean(0))
     for name in terms:
