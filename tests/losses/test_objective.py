@@ -357,9 +357,25 @@ def test_the_book_of_an_ensemble_is_that_of_its_averaged_score(make_batch: MakeB
     assert torch.equal(plain.moments.mean, ensemble.moments.mean) and plain.moments.mean.abs().min() > 0
 
 
-def test_the_gradient_of_a_term_is_measured_at_the_members(make_batch: MakeBatch) -> None:
-    batch = make_batch(days=4, stocks=30)
+def test_the_gradient_of_a_term_is_measured_at_the_members_and_by_the_weights_of_the_days(
+    make_batch: MakeBatch,
+) -> None:
+    batch = make_batch(days=4, stocks=30)._replace(weight=torch.tensor([1.0, 4.0, 0.2, 3.0]))
     members = torch.stack([forecast(batch, seed).score.detach() for seed in range(3)], dim=-1)
-    objective = DayObjective(ObjectiveOptions(terms={"ic": 1.0, "huber": 1.0}), [1, 5]).eval()
+    members[..., 1] *= 5
+    terms = {"ic": 0.5, "huber": 2.0}
+
+    def loss_of(weights: dict[str, float], at: torch.Tensor) -> torch.Tensor:
+        objective = DayObjective(ObjectiveOptions(terms=weights), [1, 5]).eval()
+        return objective(Forecast(members.mean(-1), members=at), batch).loss
+
+    norms = {}
+    for name, weight in terms.items():
+        at = members.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad((batch.weight * loss_of({name: weight}, at)).sum(), at)
+        norms[name] = gradient.norm().item()
+    objective = DayObjective(ObjectiveOptions(terms=terms), [1, 5]).eval()
     shares = gradient_shares(objective, Forecast(members.mean(-1), members=members), batch)
-    assert sum(shares.values()) == pytest.approx(1) and min(shares.values()) > 0
+    assert shares == pytest.approx(
+        {name: norm / sum(norms.values()) for name, norm in norms.items()}, rel=1e-5
+    )
