@@ -41,8 +41,6 @@ def conformal_width(scores: Float[Tensor, " rows"], day: Int[Tensor, " rows"], l
     Returns:
         In the unit of the scores; infinite with fewer than ``level / (1 - level)`` days, which cannot show it.
     """
-    if not len(scores):
-        return math.inf
     _, index, stocks = np.unique(day.numpy(), return_inverse=True, return_counts=True)
     rows_of_day = torch.from_numpy(stocks[index]).double()
     order = scores.argsort()

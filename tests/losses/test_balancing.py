@@ -75,6 +75,23 @@ def test_without_requested_shares_the_weights_stay() -> None:
     assert objective.term_weights == ObjectiveOptions().terms
 
 
+@pytest.mark.parametrize("unit", [0.01, 1.0, 7.0])
+def test_one_measurement_moves_half_of_the_way_on_the_log_scale_and_by_four_times_at_most(
+    unit: float,
+) -> None:
+    weights, requested = {"huber": 0.2, "ic": 0.8}, {"huber": unit, "ic": 3 * unit}
+
+    def ratio(huber: float, ic: float) -> float:
+        new = rebalanced(weights, {"ic": ic, "huber": huber, "sharpe": 0.3}, requested, weights)
+        assert sum(new.values()) == pytest.approx(1)
+        return new["huber"] / new["ic"]
+
+    # A third of the other's share is asked for, four times is measured: twelve times too much.
+    assert ratio(0.4, 0.1) == pytest.approx(0.25 / 12**0.5)
+    assert ratio(0.25, 0.75) == pytest.approx(0.25)
+    assert ratio(1e-9, 0.5) == pytest.approx(0.25 * 4 / 0.75**0.5)
+
+
 @pytest.mark.parametrize("share", [0.0, float("nan"), float("inf")])
 def test_a_measurement_of_zero_or_no_number_moves_nothing(share: float) -> None:
     weights = {"huber": 0.2, "ic": 0.3}

@@ -107,6 +107,11 @@ def test_days_of_unknown_labels_are_not_counted_at_all(make_batch: MakeBatch) ->
         **{f: getattr(batch, f)[:10] for f in ("target", "valid", "day")}, universe=batch.universe[:10]
     )
     assert values["rank_ic_5d"] == pytest.approx(metrics_of(scored(batch)[:10], first)["rank_ic_5d"])
+    assert values["rank_ic"] == pytest.approx((values["rank_ic_1d"] + values["rank_ic_5d"]) / 2)
+    constant = scored(batch)
+    constant[0] = 0.3  # a tenth of the days that have labels, a twentieth of all
+    assert np.isnan(metrics_of(constant, batch._replace(valid=valid))["rank_ic_5d"])
+    assert not np.isnan(metrics_of(constant, batch)["rank_ic_5d"])
     nothing = batch._replace(valid=torch.zeros_like(valid))
     assert all(np.isnan(v) for v in metrics_of(scored(batch), nothing).values())
     none_of_one = valid.clone()

@@ -73,3 +73,9 @@ def test_blocks_add_up_to_the_width_of_all_rows_and_invalid_rows_do_not_count(
         )
         day = batch.day[:, None].expand(valid.shape)
         assert widths[horizon] == [conformal_width(outside[valid], day[valid], 0.8)]
+
+
+def test_one_level_has_no_interval_to_widen(make_batch: Callable[..., DayBatch]) -> None:
+    batch, widths = make_batch(days=3), ConformalWidths([1, 5], [0.5])
+    widths.update(torch.zeros(3, 17, 2, 1), batch.target, batch.valid, batch.day)
+    assert widths.compute() == {}
