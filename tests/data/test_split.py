@@ -149,6 +149,24 @@ def test_the_floor_is_half_of_the_usual_day_where_that_is_fewer_and_never_below_
     assert stock_floor(np.array([0, 0]), 20) == 2
 
 
+def test_a_training_day_that_knows_too_few_targets_of_every_horizon_does_not_train() -> None:
+    known = np.full((400, 2), 50)
+    known[50], known[51], known[52], known[210] = (19, 19), (19, 20), (20, 0), (0, 0)
+    options = SplitOptions(_iso(0, 99), _iso(200, 299), _iso(300, 399), embargo_days=0)
+    whole = _split(options)
+    days = resolve_split(CALENDAR, options, 5, 20, [50] * 400, known)
+    assert days.train.tolist() == [day for day in whole.train if day != 50]
+    assert days.val.tolist() == whole.val.tolist() and days.test.tolist() == whole.test.tolist()
+    # Where no day knows enough all stay: the check of the training days says so.
+    none = resolve_split(CALENDAR, options, 5, 20, [50] * 400, np.full((400, 2), 19))
+    assert none.train.tolist() == whole.train.tolist()
+
+
+def test_a_period_may_be_one_day() -> None:
+    days = _split(SplitOptions(_iso(0, 150), _iso(200, 200), _iso(250, 250)))
+    assert (days.val.tolist(), days.test.tolist()) == ([200], [250])
+
+
 def test_a_period_of_thin_days_alone_raises_in_one_line() -> None:
     rows = [50] * 200 + [3] * 100 + [50] * 100
     message = "data.split.val: none of its 100 days has 20 stocks in the universe.*data.split.min_stocks"
