@@ -114,7 +114,7 @@ def fold_count(options: FoldOptions, scored_days: int) -> int:
 
 
 def scored_stretches(fold: int, options: FoldOptions, scored: range) -> list[range]:
-    """Give the stretches of days that a fold scores, ascending, no two of them adjacent.
+    """Give the stretches of days that a fold scores, ascending; neighbours stay apart, with no day between them.
 
     Args:
         fold: from 0; walk_forward counts forward in time, combinatorial in the order of `itertools.combinations`.
@@ -125,13 +125,7 @@ def scored_stretches(fold: int, options: FoldOptions, scored: range) -> list[ran
     # Sizes as in scikit-learn's KFold: the first parts are longer by a day where n does not divide.
     parts = [range(int(p[0]), int(p[-1]) + 1) for p in np.array_split(np.array(scored), options.n)]
     chosen = 1 if options.scheme == "k_fold" else options.n_test
-    stretches: list[range] = []
-    for part in next(islice(combinations(parts, chosen), fold, None)):
-        if stretches and stretches[-1].stop == part.start:
-            stretches[-1] = range(stretches[-1].start, part.stop)
-        else:
-            stretches.append(part)
-    return stretches
+    return list(next(islice(combinations(parts, chosen), fold, None)))
 
 
 def validation_stretch(test: list[range], usable: range, gap: int, val_days: int) -> range | None:

@@ -89,7 +89,7 @@ def test_a_fold_that_begins_with_scored_days_validates_after_them() -> None:
     assert not split.causal
 
 
-def test_combinatorial_scores_every_choice_of_parts_and_merges_neighbours() -> None:
+def test_combinatorial_scores_every_choice_of_parts() -> None:
     first, second = (resolved(options(i, scheme="combinatorial", n=4, n_test=2, val_days=20)) for i in (0, 1))
     assert first.test.tolist() == span(200, 299) and second.test.tolist() == span(200, 249) + span(300, 349)
     assert first.val.tolist() == second.val.tolist() == span(172, 191)

@@ -44,6 +44,8 @@ def test_a_sweep_takes_the_folds_of_the_configuration_where_it_has_them() -> Non
     asked = SplitOptions(_iso(0, 99), _iso(100, 199), embargo_days=3, folds=folds)
     splits = tuning_folds(CALENDAR, asked, LABEL, LOOKBACK, 2)
     assert splits == [replace(asked, fold=0), replace(asked, fold=1)]
+    before = replace(asked, test=_iso(390, 399), folds=replace(folds, period=_iso(200, 389)))
+    assert [split.fold for split in tuning_folds(CALENDAR, before, LABEL, LOOKBACK, 2)] == [0, 1]
     with pytest.raises(InputError, match=r"folds is 3, data\.split\.folds makes 2; set folds to 2"):
         tuning_folds(CALENDAR, asked, LABEL, LOOKBACK, 3)
 
