@@ -47,7 +47,7 @@ def check_training_days(cache: DayCache, split: Split, labels: NDArray[np.int64]
     _check_targets(cache, split, labels)
     # Days share the graph of their refresh, so each refresh is read once.
     refreshed = np.unique(np.searchsorted(cache.refreshes, train, side="right") - 1)
-    if manifest.graph and not any(cache.linked(int(i)) for i in refreshed if i >= 0):
+    if manifest.graph and not any(cache.linked(int(i)) for i in refreshed):
         raise InputError(
             f"no stock has a neighbour in the graph on any of {where}; lower data.graph.min_observations, or set "
             f"data.graph to null and model.network.init_args.graph to none"

@@ -159,6 +159,7 @@ def test_a_training_day_whose_labels_all_end_too_late_does_not_train(
     ends[30 * 20 : 30 * 20 + 11] = [
         CALENDAR[60]
     ] * 11  # at both horizons: fewer than half of the stocks are left
+    ends[31 * 20 : 31 * 20 + 10] = [CALENDAR[60]] * 10  # half of them are enough
     cache = make_cache(
         make_panel(missing=0.0, extra={"label_end_1d": ends, "label_end_5d": ends}), graph=None
     )
@@ -288,6 +289,21 @@ class Ends(DayCache):
 
     def day(self, index: int) -> Any:
         return SimpleNamespace(stock=np.arange(5), label_end=self.ends[index])
+
+
+@pytest.mark.parametrize("embargo", [0, 3])
+def test_a_label_may_end_on_the_last_known_day_itself_and_not_after_it(embargo: int) -> None:
+    asked = SplitOptions(DATES["train"], DATES["val"], None, embargo, known_to=CALENDAR[52].isoformat())
+    split = resolve_split(CALENDAR, asked, 5, 1, [5] * 80)
+    assert split.val.tolist() == list(range(40, 48))
+    purge = row_purge(Ends(np.full((80, 5, 2), np.nan, dtype=np.float32)), split, embargo)
+    assert purge is not None
+    ends = np.array([[np.nan, 47], [51, 52], [53, 52], [52, 53], [79, 80]], dtype=np.float32)
+    counts = [[True, True], [True, True], [False, True], [True, False], [False, False]]
+    assert purge.counts(46, np.arange(5), ends).tolist() == counts
+    # A training label gives way to the validation days before that.
+    late = np.array([[40 - embargo, 39 - embargo]] * 5, dtype=np.float32)
+    assert purge.counts(30, np.arange(5), late).tolist() == [[False, True]] * 5
 
 
 @settings(max_examples=40)
