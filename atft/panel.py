@@ -29,28 +29,29 @@ class PanelSchema:
 
     Args:
         date: column of the trading day.
-        first_era: ISO date of era 1, where the date column counts weekly eras (1, "0001" or "era1"), each of which
-            is then a day of the calendar; null: it has dates.
+        first_era: ISO date of era 1, if the date column counts weekly eras (1, "0001" or "era1"); each era is then
+            a day of the calendar. Null: the column has dates.
         code: column of the stock's identifier.
-        features: names or globs of what the network may read; every match must be numeric.
+        features: names or globs of the columns that the network reads; every match must be numeric.
         exclude: names or globs taken out of ``features``.
-        targets: name of the forward return of horizon ``{h}`` trading days, a fraction. Of a single horizon it may
-            do without ``{h}``, or be a glob that one column matches.
-        target_unit: return, a fraction; or score, of any scale (a rank, a z-score, a quantile), for which figures
-            of money mean nothing.
-        delayed_targets: the same for a trade that waits one more close; never trained on, only evaluated.
-            Used where the panel has it.
-        label_end: date on which the target of horizon ``{h}`` is known, where that is later than the calendar says:
-            a halted stock's. Null cells mean the calendar. Used where the panel has it.
+        targets: name of the forward return of horizon ``{h}`` trading days, a fraction. With a single horizon
+            ``{h}`` is optional, and the name may be a glob that one column matches.
+        target_unit: return (a fraction), or score (any scale, such as a rank, a z-score, a quantile), for which
+            figures of money mean nothing.
+        delayed_targets: the same for a trade one close later; never trained on, only evaluated. Used if the panel
+            has it.
+        label_end: column of the date on which the target of horizon ``{h}`` becomes known, for targets known later
+            than the calendar says, such as a halted stock's. Null cells mean the calendar. Used if the panel has
+            it.
         lag: trading days between the score and the trade that ``targets`` assumes (0: this day's close).
-        sector: column of the sector; null where there is none.
-        universe: boolean column, True where the stock may be ranked; null: every row may.
+        sector: column of the sector; null: there is none.
+        universe: boolean column, True if the stock may be ranked; null: every row may.
         exposures: names or globs of risk exposures (size, beta, volatility).
         regime: names or globs of market-wide columns, one value a day.
-        context: names or globs of what evaluation needs and no network reads.
-        return_1d: the stock's own return of that day, trailing, which the graph is computed from; it must be
-            a context or a feature column. Null: no graph can be made.
-        oracle: name of the best possible score of horizon ``{h}``, where the market is simulated.
+        context: names or globs of columns that evaluation needs and no network reads.
+        return_1d: column of the stock's own trailing return of that day, from which the graph is computed; it must
+            be a context or a feature column. Null: no graph can be made.
+        oracle: name of the best possible score of horizon ``{h}`` in a simulated market.
     """
 
     date: str = "date"

@@ -28,18 +28,19 @@ class TreeOptions:
     Args:
         objective: regression (squared error) or huber (linear beyond one standard deviation) on the label, or
             lambdarank or rank_xendcg on the order of each day's stocks.
-        label: rank of the day, or rank_normal, the same with the tails of a normal distribution; of regression and
-            huber.
+        label: rank (of the day) or rank_normal (the same with the tails of a normal distribution); for regression
+            and huber.
         num_leaves: most leaves of a tree.
-        learning_rate: what each tree adds. Without ``trees``, at most 1,000 at 0.05, more at a smaller rate.
-        min_data_in_leaf: rows of a leaf, on little data a hundredth of all.
+        learning_rate: what each tree adds. Without ``trees`` there are at most 1,000 trees at 0.05, more at a
+            smaller rate.
+        min_data_in_leaf: least rows of a leaf; with little data a hundredth of all rows.
         lambda_l2: penalty on the values of leaves.
         feature_fraction: share of the features that a tree reads.
         bagging_fraction: share of the rows that a tree reads.
-        trees: of each horizon; null adds trees until the error on the validation days has not improved for 50,
-            which is rough where those days are few.
+        trees: number of trees of each horizon; null adds trees until the error on the validation days has not
+            improved for 50, which is a rough rule if those days are few.
         market_columns: also read the panel's market-wide columns, as a network with modulation does; a tree may
-            then cut a stock's features in another way in another market.
+            then split a stock's features differently in another market.
 
     Raises InputError where a value is out of range, or the objective does not read the label.
     """

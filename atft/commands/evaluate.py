@@ -18,12 +18,12 @@ class EvaluateCommand(EvaluateOptions):
     """Options of the command.
 
     Args:
-        split: rows of this split; without it those of ``test`` where the file has it, else all rows.
-        horizon: trading days ahead: the rows to measure, or what the rows are of a file without that column.
+        split: measure rows of this split; default: those of ``test`` if the file has it, else all rows.
+        horizon: measure rows of this horizon, in trading days; in a file without that column, what its rows are.
         context: file with further columns by date and code, such as a panel: sector, return_1d, exposure_*,
             traded_value, regime_*.
-        format: what is printed.
-        alphalens: Parquet file to write, which alphalens reads as its factor_data; of one predictions file.
+        format: format of what is printed.
+        alphalens: Parquet file to write, which alphalens reads as its factor_data; for one predictions file.
     """
 
     format: Literal["text", "json"] = "text"

@@ -34,13 +34,16 @@ OF_CHECKPOINT = ("model.network", "data.panel.", "data.split.")
 KEYS = (
     Key("name", "run", "folder of the run: lightning_logs/<name>/version_N", SHARED),
     Key("seed_everything", "1", "seed of weights, dropout and the order of the blocks", TRAINED),
-    Key("ckpt_path", "null", "checkpoint to go on from or to evaluate, or last", EVERY),
-    Key("init_from", "null", "checkpoint whose weights training begins with, of fit or pretrain", TRAINING),
+    Key("ckpt_path", "null", "checkpoint to resume or to evaluate; last: the newest of this name", EVERY),
+    Key("init_from", "null", "checkpoint of fit or pretrain whose weights training starts from", TRAINING),
     Key(
         "trainer.max_epochs", "null", "epochs to train; null takes 1000, or those of the curriculum", TRAINING
     ),
     Key(
-        "trainer.precision", "null", "32-true or bf16-mixed; null is bf16-mixed on a GPU that has it", NETWORK
+        "trainer.precision",
+        "null",
+        "32-true or bf16-mixed; null takes bf16-mixed on a GPU that has it",
+        NETWORK,
     ),
     Key("trainer.accelerator", "auto", "cpu, gpu, or auto for a GPU where there is one", NETWORK),
     Key(
@@ -60,19 +63,19 @@ KEYS = (
     Key(
         "model.objective.target",
         "rank_normal",
-        "target of a return: rank_normal, rank, raw, winsorised or zscore",
+        "target transform: rank_normal, rank, raw, winsorised or zscore",
     ),
     Key("model.hide_features", "0.3", "share of the values of a stock-day that are hidden", PRETRAIN),
     Key("model.hide_days", "0.1", "share of stock-days whose whole row is hidden", PRETRAIN),
-    Key("model.metrics", "null", "functions of your own beside RankIC, [mypkg.metrics.top_hit]", MEASURING),
+    Key("model.metrics", "null", "metrics of your own beside RankIC, [mypkg.metrics.top_hit]", MEASURING),
     Key("model.optimizer", REQUIRED, "class_path and init_args, for instance lr", TRAINING),
-    Key("model.scheduler", "null", "class_path and init_args of the learning rate's schedule", TRAINING),
-    Key("data.panel.path", "null", "Parquet file, folder or glob: one row a day and stock", SHARED),
-    Key("data.panel.simulate", "null", "instead of a path: options of a simulated market", SHARED),
+    Key("model.scheduler", "null", "class_path and init_args of the learning-rate schedule", TRAINING),
+    Key("data.panel.path", "null", "Parquet file, folder or glob: one row per date and code", SHARED),
+    Key("data.panel.simulate", "null", "options of a simulated market, in place of a path", SHARED),
     Key("data.split.train", REQUIRED, "first and last training day, [2015-01-01, 2016-04-08]", TRAINED),
     Key("data.split.val", REQUIRED, "first and last day that select the checkpoint", SHARED),
     Key("data.split.test", "null", "first and last test day, which nothing selects on", SHARED),
-    Key("data.split.fold", "null", "which fold of data.split.folds trains, from 0: docs/splits.md", TRAINED),
+    Key("data.split.fold", "null", "number of the fold that trains, from 0: docs/splits.md", TRAINED),
     Key("data.predict", "null", "first and last day to score; null: from the first validation day", PREDICT),
     Key("data.cache.dir", "cache", "folder of the memory-mapped copy of the panel", SHARED),
     Key("data.graph", "null", "neighbours of a stock: {k: 20} most correlated; null for no graph", TRAINING),
@@ -81,12 +84,12 @@ KEYS = (
     Key(
         "out",
         "null",
-        "file to write; its suffix is the format; null: beside the checkpoint",
+        "file to write, in the format of its suffix; null: beside the checkpoint",
         (*PREDICT, *EXPORT),
     ),
     Key("to", "null", "pt2 for torch without atft, onnx for any runtime of ONNX", EXPORT),
-    Key("baselines", "[ridge, lightgbm]", "rows of the last table; [ridge] is fast, [] has none"),
-    Key("checkpoint.select", "best", "epoch whose weights are scored: the best validated one, or the last"),
+    Key("baselines", "[ridge, lightgbm]", "baselines of the last table; [ridge] is fast, [] fits none"),
+    Key("checkpoint.select", "best", "epoch whose weights score later days: best or last"),
     Key("early_stopping.patience", "10", "validations without a better score before training stops"),
 )
 GROUPS = {
@@ -109,32 +112,34 @@ class Command(NamedTuple):
 
 
 OPTIONS = (
-    "  --config FILE    YAML of keys, or the name of a shipped config; of several files the later ones win",
-    "  --any.key VALUE  any key of a config, over all files",
-    "  --prices PATH    daily prices, to train on instead of a panel; --features.KEY VALUE: features --help",
+    "  --config FILE    YAML file, or the name of a shipped config; of several, the later ones win",
+    "  --any.key VALUE  any key of a config; wins over all files",
+    "  --prices PATH    daily prices in place of a panel; --features.KEY VALUE sets how: features --help",
     "  --threads N      most threads of each numerical library; default: the cores",
     "  --debug          show the traceback of an error",
     "",
-    "A network, loss term or metric of your own is named with dots, mypkg.nets.TwoLayers: docs/extending.md",
+    "Name a network, loss term or metric of your own by its dotted path, mypkg.nets.TwoLayers: docs/extending.md",
 )
 """The lines between what a command does and its keys."""
 BEST = "lightning_logs/NAME/version_0/best_model.ckpt"
 COMMANDS = {
     "fit": Command(
-        "Train a network on the training days, select a checkpoint on the validation days, score the test days\n"
-        "and compare them with baselines in a table. All of it is kept in lightning_logs/<name>/version_N.",
+        "Train a network on the training days, select a checkpoint on the validation days, score the test days,\n"
+        "and compare with baselines in a table. The run is kept in lightning_logs/<name>/version_N.",
         {
             "--config quickstart": "a first run, on a simulated market: about a minute on 2 cores",
             "--config mine.yaml --data.panel.path panels/mine.parquet": "your own panel and config",
             "--config mine.yaml --data.split.val '[2013-01-01, 2014-12-31]'": "lists and mappings are quoted",
-            "--config mine.yaml --trainer.max_epochs 20 --ckpt_path last": "go on after an interruption, or longer",
+            "--config mine.yaml --trainer.max_epochs 20 --ckpt_path last": "resume an interrupted run, or train on",
         },
-        ("  --seeds N        train N seeds in processes, and take the mean of their ranks: crossval --help",),
+        (
+            "  --seeds N        train N seeds in processes, and score by the mean of their ranks: crossval --help",
+        ),
     ),
     "pretrain": Command(
-        "Train a network to predict hidden features of a day from the rest of its row, history and neighbours, on\n"
-        "the days up to the last training day. The weights are kept in lightning_logs/<name>_pretrain/version_N;\n"
-        "fit begins with them by --init_from, with new heads.",
+        "Train a network to predict hidden features from the rest of the row, the history and the neighbours, on\n"
+        "the days up to the last training day. The weights are kept in lightning_logs/<name>_pretrain/version_N.\n"
+        "fit --init_from starts from them, with new heads.",
         {
             "--config nasdaq --trainer.max_epochs 5": "the network, panel and split of a config of fit",
             "--config nasdaq --data.split.fold 2 --trainer.max_epochs 5": "for a fold of data.split.folds",
@@ -156,16 +161,14 @@ COMMANDS = {
             "--ckpt_path best_model.ckpt --data.panel.path panels/new_days.parquet": "of a newer panel",
             "--ckpt_path best_model.ckpt --model.network mypkg.nets.TwoLayers": "of a network of your own",
             "--last --run lightning_logs/NAME/version_0": "the ranked list of the last day: predict --last --help",
-            "--from 2026-11-02 --run lightning_logs/NAME/version_0 --scorer blend": "by network and LightGBM",
+            "--from 2026-11-02 --run lightning_logs/NAME/version_0 --scorer blend": "a period, by both models",
         },
-        (
-            "  --last, --on DATE  list one day's stocks by rank instead; --registry DIR: of that day's checkpoint",
-        ),
+        ("  --last, --on DATE  write one day's ranked list; --registry DIR: by the checkpoint of that day",),
     ),
     "export": Command(
         "Write the network of a checkpoint as a program that runs without atft, for any number of stocks and\n"
-        "edges, its scaling inside. A JSON file beside it says what to feed it. Its results are compared with\n"
-        "those of the checkpoint on 20 random days first. onnx needs: pip install 'atft[export]'",
+        "edges, with its scaling inside. A JSON file beside it describes the inputs. Before it is written, its\n"
+        "results are compared with the checkpoint's on 20 random days. onnx needs: pip install 'atft[export]'",
         {
             f"--ckpt_path {BEST} --to onnx": "writes best_model.onnx and best_model.onnx.json beside it",
             "--ckpt_path best_model.ckpt --out scorer.pt2": "torch's own format, to this file",
@@ -175,7 +178,7 @@ COMMANDS = {
     "baseline": Command(
         "Fit ridge, LightGBM or a perceptron on the rows, features and days that the network would train on,\n"
         "one model a horizon. Score the later days in lightning_logs/<name>_<model>/version_N, and compare.\n"
-        "Training stops by the validation days. lightgbm and mlp need: pip install 'atft[baselines]'",
+        "The validation days stop training. lightgbm and mlp need: pip install 'atft[baselines]'",
         {
             "--model lightgbm --config nasdaq": "the panel, split and horizons of a config of fit",
             "--model mlp --config mine.yaml --seeds 5": "five seeds in one file, from seed_everything on",
@@ -183,9 +186,9 @@ COMMANDS = {
         },
         (
             "  --model NAME     ridge, lightgbm or mlp",
-            "  --seeds N        models of each horizon, of as many seeds; default 1",
+            "  --seeds N        seeds, each with its own models; default 1",
             "  --lightgbm.NAME  objective, label, num_leaves, learning_rate, min_data_in_leaf, lambda_l2,\n"
-            "                   feature_fraction, bagging_fraction or trees of lightgbm",
+            "                   feature_fraction, bagging_fraction, trees or market_columns of lightgbm",
         ),
     ),
 }

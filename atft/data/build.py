@@ -40,16 +40,17 @@ class CacheOptions:
     """Where the cache is and how it stores features. Groups not named are stored raw and scaled in the network.
 
     Args:
-        dir: folder of the caches; each is a directory in it, named by a digest of its content.
+        dir: folder of all caches; each is a directory in it, named by a digest of its content.
         dtype: storage of ranked and z-scored features; raw ones are always float32.
         rank: names or globs of features stored as their per-day rank over the universe, mean 0 and std 1.
         zscore: names or globs of features stored as their per-day z-score over the universe.
         min_date: ISO date before which rows are dropped; null keeps all.
-        infinite_as_missing: count infinite cells and make them NaN; else one is an error that names column and day.
-        calendar: what days that look wrong do, by kind. rare_weekdays (rows on weekdays that the market rarely
+        infinite_as_missing: count infinite cells and make them NaN. If false, an infinite cell is an error that
+            names column and day.
+        calendar: how to treat days that look wrong, by kind. rare_weekdays (rows on weekdays that the market rarely
             trades) and thin_days (less than half of the usual stocks, or 5 % of the usual traded value): error
             (default), exclude (no trading days: their rows are left out) or keep. gaps (no rows for longer than the
-            usual holidays): unknown (default: empty days, targets and returns across them are null), error or keep.
+            usual holidays): unknown (default: empty days; targets and returns across them are null), error or keep.
     """
 
     dir: str = "cache"

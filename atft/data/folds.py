@@ -46,15 +46,16 @@ class FoldOptions:
     """How folds divide the days.
 
     Args:
-        scheme: walk_forward trains on the past alone; k_fold and combinatorial also on days after the scored ones.
-        period: first and last date that folds score; null: those of ``test``. A ``test`` after it is never used. Of
-            ``train`` the first date counts: folds train from there on, k_fold and combinatorial to the end of
-            ``val`` or of this period.
+        scheme: walk_forward trains on the past only; k_fold and combinatorial also on days after the scored ones.
+        period: first and last date that folds score; null: those of ``test``. No fold uses a ``test`` after it.
+            Folds train from the first date of ``train`` on; k_fold and combinatorial to the end of ``val`` or of
+            this period.
         every: trading days that a fold of walk_forward scores before the next is trained; the last has the rest.
-        train_days: latest trading days that a fold of walk_forward trains on; null for all since train begins.
-        val_days: trading days that select the checkpoint. Null: the fold's own days validate and none is scored as
-            test, for tuning.
-        n: parts of equal length that k_fold and combinatorial divide the period into.
+        train_days: number of latest trading days that a fold of walk_forward trains on; null: all since the first
+            date of ``train``.
+        val_days: trading days that select the checkpoint. Null, for tuning: the fold's own days validate, and none
+            is scored as a test day.
+        n: number of equal parts that k_fold and combinatorial divide the period into.
         n_test: parts that a fold of combinatorial scores; each choice of them is a fold.
     """
 

@@ -31,12 +31,13 @@ class GraphOptions:
     """The neighbours of a stock: those most correlated with it, and the most correlated of its sector.
 
     Args:
-        k: most correlated stocks of each stock; 0 leaves only sector edges.
-        window: trailing trading days that correlations are taken over.
+        k: neighbours of each stock: the k most correlated stocks; 0 leaves only sector edges.
+        window: trailing trading days over which correlations are computed.
         min_observations: days of the window on which both stocks must have a return.
-        refresh_days: weekdays of a period, counted from 1970-01-05; its first trading day chooses neighbours again.
-        sector_k: most correlated stocks of the same sector, added where they are not among the k; a stock
-            without a sector has none.
+        refresh_days: weekdays between two choices of neighbours, in periods counted from 1970-01-05; the first
+            trading day of each period chooses again.
+        sector_k: further neighbours: the most correlated stocks of the same sector that are not among the k; a
+            stock without a sector has none.
     """
 
     k: int = 20

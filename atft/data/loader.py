@@ -46,15 +46,15 @@ class LoaderOptions:
     """How days are read, and how many make an optimiser step.
 
     Args:
-        lookback: days of history each day reads, itself included.
-        block_days: consecutive days read together; fewer where a block would exceed the step. With 1, and a
-            lookback of 1, training reads the days of a step together, from wherever they are.
+        lookback: days of history that each day reads, itself included.
+        block_days: consecutive days that are read together; fewer if a block would exceed the step. With
+            block_days 1 and lookback 1, training reads all days of a step together, wherever they are.
         batch_size: stock-days per optimiser step over all devices, reached by accumulating blocks.
-        num_workers: processes that read ahead; 0 reads in the main process. None are needed where the panel is in
+        num_workers: processes that read ahead; 0 reads in the main process. None are needed if the panel is in
             device memory.
-        residency: where the panel is: ``device``, in the memory of the device that trains; ``pinned``, copied from
-            pinned host memory while the step before runs; ``host``, read from the cache. ``auto``: on a CUDA device
-            the first of them that fits, elsewhere ``host``.
+        residency: where the panel is. ``device``: in the memory of the device that trains; ``pinned``: copied from
+            pinned host memory while the step before runs; ``host``: read from the cache; ``auto``: on a CUDA device
+            the first of these that fits, elsewhere ``host``.
     """
 
     lookback: int = 60

@@ -29,13 +29,13 @@ class SplitOptions:
         train: first and last training date.
         val: first and last validation date; after the training dates.
         test: first and last test date, after the validation dates; null for none.
-        embargo_days: trading days left out before validation and test, on top of those that labels reach.
-        min_stocks: stocks below which a day neither trains nor is averaged: its ranks are noise that would count in
-            full. Half of the usual training day's stocks where that is fewer.
-        fold: number of the fold that trains, from 0, of those that ``folds`` makes; null for the dates above.
+        embargo_days: trading days left out before validation and test, in addition to those that labels reach.
+        min_stocks: a day with fewer stocks neither trains nor is averaged, since its ranks are noise that would
+            count in full. The limit is half of a median training day's stocks where that is fewer.
+        fold: number of the fold that trains, from 0, among those that ``folds`` makes; null uses the dates above.
         folds: how folds divide the days; null for none.
-        known_to: last date whose prices may be used: a label that ends later counts in no period, so that training
-            later gives what training that day gave. Null for the panel's last date.
+        known_to: last date whose prices may be used. A label that ends later counts in no period, so a training
+            today gives what a training on that date gave. Null for the panel's last date.
     """
 
     train: list[str]

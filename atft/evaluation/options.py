@@ -21,12 +21,12 @@ class MeasureOptions:
     """How scores are measured.
 
     Args:
-        k: highest scores that precision@k and NDCG@k look at.
-        cost_bps: cost of each trade in basis points of its value, a side.
-        participation: share of a stock's traded value of the day that the book may trade, for its capacity.
-        min_stocks: known targets below which a day does not count.
-        draws: of the bootstrap.
-        seed: of the bootstrap and of the random controls.
+        k: number of highest scores that precision@k and NDCG@k count.
+        cost_bps: cost of each trade in basis points of its value, one way.
+        participation: share of a stock's traded value that the portfolio may trade a day; it sets the capacity.
+        min_stocks: a day with fewer known targets does not count.
+        draws: number of bootstrap samples.
+        seed: seed of the bootstrap and of the random controls.
     """
 
     k: int = 10
@@ -54,8 +54,9 @@ class EvaluateOptions(MeasureOptions):
     """What of a file is measured, and how.
 
     Args:
-        split: rows of this split; None: of ``test`` where the file has it, else all rows.
-        horizon: trading days ahead: the rows to measure; of a file without that column what they are, None is 1.
+        split: measure rows of this split; None: of ``test`` if the file has it, else all rows.
+        horizon: measure rows of this horizon, in trading days; in a file without that column, what its rows are,
+            where None is 1.
         context: file with further columns by date and code, such as a panel.
     """
 

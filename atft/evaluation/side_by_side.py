@@ -46,13 +46,14 @@ class CompareOptions:
     """What of the files is compared, and how.
 
     Args:
-        split: rows of this split; None: of ``test`` where a file has it, else all rows.
-        horizon: trading days ahead: the rows to compare; of a file without that column what they are, None is 1.
+        split: compare rows of this split; None: of ``test`` if a file has it, else all rows.
+        horizon: compare rows of this horizon, in trading days; in a file without that column, what its rows are,
+            where None is 1.
         blend: add the mean rank of all files as a scorer.
-        baselines: names, as the tables show them, of files that are baselines: a list such as [ridge, trees].
-        min_stocks: known targets below which a day does not count.
-        draws: of the bootstrap.
-        seed: of the bootstrap and of the random controls.
+        baselines: files that are baselines, by their names in the tables: a list such as [ridge, trees].
+        min_stocks: a day with fewer known targets does not count.
+        draws: number of bootstrap samples.
+        seed: seed of the bootstrap and of the random controls.
     """
 
     split: str | None = None

@@ -28,16 +28,17 @@ class JoinOptions:
     """Which rows of a file a panel's row may know.
 
     Args:
-        on: the panel's columns of the day and the code, with a comma between them; the file's column of the code
-            has the same name. The day alone joins values of the whole market.
-        known: the file's column of the day on which a row became known: when it was published, not the end of the
-            quarter that it speaks of.
-        lag: trading days from the day on which a row was known to the first day that may use it. 1: what came at
-            any hour of Monday is used from Tuesday on; 0: it was known before the close of its day.
-        columns: names or globs of the file's columns to join; all numbers where none is named.
-        prefix: put before their names; it decides their role: x_ are features, regime_ market-wide columns.
-        max_age_days: calendar days after which a value is unknown again; null: never.
-        first_era: ISO date of era 1, where the panel's days are weekly eras.
+        on: the panel's columns of the day and the code, separated by a comma; the file's column of the code has
+            the same name. The day alone joins values of the whole market.
+        known: the file's column of the day on which a row became known: the day of publication, not the end of the
+            quarter that it reports.
+        lag: trading days from the day on which a row became known to the first day that may use it. 1: a row
+            published at any hour of Monday is used from Tuesday on; 0: it was known before the close of its day.
+        columns: names or globs of the file's columns to join; none named: all numbers.
+        prefix: put before the names of the columns. It decides their role: x_ are features, regime_ market-wide
+            columns.
+        max_age_days: calendar days after which a value counts as unknown again; null: never.
+        first_era: ISO date of era 1, if the panel's days are weekly eras.
     """
 
     on: str = "date,code"

@@ -19,36 +19,35 @@ CHECKS = {
 class FeatureOptions:
     """How prices become a panel.
 
-    A check set to "error" raises in one line at the first bad row; set to "exclude" it leaves the bad rows out, as
-    if the stock had not traded, and counts them; set to "keep" it does nothing. No check looks ahead: a row is
+    A check set to "error" stops with one line at the first bad row. Set to "exclude" it leaves the bad rows out, as
+    if the stock had not traded, and counts them. Set to "keep" it does nothing. No check looks ahead: a row is
     judged by itself and the rows before it.
 
     Args:
-        min_close: universe: the day's close must be at least this many dollars (or yen, ...).
-        min_traded_value: universe: close times volume, averaged over the last 20 trading days, must be at
-            least this.
-        min_history_days: universe: the stock must have at least this many rows up to and including the day.
-        horizons: forward returns to write, in trading days.
+        min_close: universe: least close of the day, in the currency of the file.
+        min_traded_value: universe: least close times volume, on average over the last 20 trading days.
+        min_history_days: universe: least rows of the stock up to and including the day.
+        horizons: horizons of the forward returns to write, in trading days.
         lag: trading days that ``target_{h}d`` waits before it buys; ``target_{h}d_lag1`` always waits one.
-        duplicates: check for a second row of the same date and code: error or exclude (all but the first).
-        frozen: check for a close that has not changed for 10 rows: error, exclude or keep.
-        jumps: check for a close of more than four times, or less than a quarter of, the one before: error, exclude
-            or keep. Exclude also joins the prices before and after, so that no later return straddles it; volumes
+        duplicates: a second row of the same date and code: error or exclude (all but the first).
+        frozen: a close that has not changed for 10 rows: error, exclude or keep.
+        jumps: a close more than four times, or less than a quarter of, the one before: error, exclude or keep.
+            exclude also joins the prices before and after, so that no later return straddles the jump; volumes
             stay as they are.
-        splits: check for a close that is a usual split ratio (1/2, 2/3, 3, ...) of the one before, without the
-            range and volume of a real move: error, exclude (as a jump, but volumes are joined too, so that no
-            later feature straddles it), adjust (the prices and volumes from there on, so that ``min_close`` sees
-            them on the old basis) or keep.
-        copies: check for a code whose closes have been those of another code for 60 days: error, exclude (while
-            it repeats an older code, or the first of the two) or keep.
-        calendar: what days that look wrong do, by kind. rare_weekdays (rows on weekdays that the market rarely
+        splits: a close at a usual split ratio (1/2, 2/3, 3, ...) of the one before, without the range and volume
+            of a real move: error, exclude (as a jump, but volumes are joined too, so that no later feature
+            straddles it), adjust (the prices and volumes from there on, so that ``min_close`` sees them on the old
+            basis) or keep.
+        copies: a code whose closes have been those of another code for 60 days: error, exclude (while it repeats
+            an older code, or the first of the two) or keep.
+        calendar: how to treat days that look wrong, by kind. rare_weekdays (rows on weekdays that the market rarely
             trades) and thin_days (less than half of the usual stocks, or 5 % of the usual traded value): error
             (default), exclude (no trading days: their rows are left out) or keep. gaps (no rows for longer than the
             usual holidays): unknown (default: days without a price, so that labels across them are null), error or
-            keep. The key exchange, or its code alone (XNYS), compares the dates with the sessions of that exchange,
-            for a line in the report; needs pip install 'atft[calendars]'.
-        columns: what the columns are where no known layout fits, ignoring case: {close: "Adj Close", code: Symbol}.
-            Of date, code, open, high, low, close, volume, adjusted_close and sector.
+            keep. The key exchange, or its code alone (XNYS), compares the dates with the sessions of that exchange
+            and prints a line; needs pip install 'atft[calendars]'.
+        columns: names of the columns by role, ignoring case, if no known layout fits: {close: "Adj Close", code:
+            Symbol}. Roles are date, code, open, high, low, close, volume, adjusted_close and sector.
     """
 
     min_close: float = 2.0

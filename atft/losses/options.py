@@ -20,24 +20,24 @@ class ObjectiveOptions:
     """What a day's loss is made of.
 
     Args:
-        terms: weight of each term of the loss, by name, or its weight and options:
-            ``{ic: 0.3, ndcg: {weight: 0.1, temperature: 0.2}}``. A weight of 0 reports the term and trains nothing.
-            A name with dots is a function of your own, ``{mypkg.loss.tail: 0.2}``.
-        gradient_shares: share of the gradient at the network's output that each named term is to have; only ratios
-            matter. The weights of these terms then start from ``terms`` and adapt whenever shares are measured;
-            empty keeps all weights. Unmeasured.
+        terms: weight of each term of the loss by name, or its weight and options:
+            ``{ic: 0.3, ndcg: {weight: 0.1, temperature: 0.2}}``. A weight of 0 reports the term without training
+            it. A name with dots is a function of your own, ``{mypkg.loss.tail: 0.2}``.
+        gradient_shares: share of the gradient at the network's output that each named term shall have; only ratios
+            matter. The weights of these terms start from ``terms`` and adapt whenever shares are measured; empty
+            keeps all weights. Unmeasured.
         horizon_weights: weight of each horizon, as a list in the order of the horizons or as a mapping from
-            horizon in days; null weighs all alike. Only ratios matter. Unmeasured.
+            horizon in days; null gives all the same weight. Only ratios matter. Unmeasured.
         recency_half_life_days: trading days in which a day's weight in the loss halves, counted back from the
-            newest training day; null or 0 weighs all ages alike. 500 days cost .003 of RankIC on NASDAQ.
-        regime_weights: how a day's market-wide columns weigh it, as a mapping from a regime column to an
-            exponent, -5 to 5: a day one standard deviation above the training days' mean counts e^exponent times a
-            usual one; empty weighs all regimes alike. -0.3 of volatility gave .001 on NASDAQ, +0.3 cost .002.
+            newest training day; null or 0 gives all ages the same weight. 500 days cost .003 of RankIC on NASDAQ.
+        regime_weights: weights of days by market-wide columns, as a mapping from a regime column to an exponent,
+            -5 to 5: a day one standard deviation above the training days' mean counts e^exponent times an average
+            one; empty gives all days the same weight. -0.3 of volatility gained .001 on NASDAQ, +0.3 cost .002.
         target: what the scores are compared with, per day over its valid stocks: raw, winsorised, zscore, rank
             (even steps from -0.5 to 0.5) or rank_normal.
-        neutral_to: what each day's returns are made neutral to before that: ``sector`` subtracts the mean of the
-            stock's sector, and the name of an exposure column, for instance of betas, what that explains; empty
-            subtracts nothing. Sectors cost .005 of RankIC on NASDAQ.
+        neutral_to: what each day's returns are made neutral to first. ``sector`` subtracts the mean of the stock's
+            sector; the name of an exposure column, for instance of betas, subtracts what that column explains;
+            empty subtracts nothing. Sectors cost .005 of RankIC on NASDAQ.
     """
 
     terms: dict[str, float | dict[str, float]] = field(

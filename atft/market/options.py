@@ -46,11 +46,11 @@ class MarketOptions:
     """A simulated market whose best possible score is known. Train on it with a lookback of 20 days.
 
     Args:
-        stocks: stocks listed in all.
-        days: trading days.
-        features: feature columns; what the informed, trailing and decoy ones leave is white noise.
-        horizons: trading days ahead of the forward returns.
-        seed: another seed is another market.
+        stocks: number of stocks that are ever listed.
+        days: number of trading days.
+        features: number of feature columns; those beyond the informed, trailing and decoy ones are white noise.
+        horizons: horizons of the forward returns, in trading days.
+        seed: seed of the market; another seed makes another market.
         noise_only: plant nothing: the same features and the same noise, no signal and no oracle.
     """
 

@@ -45,29 +45,30 @@ class ATFTGATFAN(RankingNetwork):
     Args:
         inputs: names of the columns that it reads, and horizons.
         hidden_size: width of every state; attention heads are derived from it.
-        gat_layers: graph attention layers, 1 to 4; a layer reaches one step further in the graph.
+        gat_layers: graph attention layers, 1 to 4; each layer reaches one step further in the graph.
         gat_dropout: share of a day's edges that a graph attention layer ignores in training.
         dropout: share of hidden values that are dropped in training, in the gated residuals and the heads.
-        variable_selection: softmax weighs the features of each row by what the row says; none: all alike.
-        window_norm: normalise each feature's window and add the result as a view: fan (two dominant cycles taken
-            out), revin (mean and deviation), dish_ts (a learned level and the deviation from it), san (mean and
+        variable_selection: softmax weights the features of a row, depending on the row; none: all alike.
+        window_norm: normalise each feature's window and add the result as a view: fan (without its two dominant
+            cycles), revin (mean and deviation), dish_ts (a learned level and the deviation from it), san (mean and
             deviation of each quarter of the window), or none. EXPERIMENTS.md compares them.
-        encoder: reads the window with a recurrence and attention: scan (gates that read the day's input only) or
+        encoder: read the window with a recurrence and attention: scan (gates that read the day's input only) or
             lstm (slower, no better where measured); none: the last day's row only.
-        patch_days: neighbouring days that the encoder adds up to one step, each unit by weights of its own, 1 to
-            60; with 1 each day is a step.
+        patch_days: neighbouring days that the encoder reads as one step, 1 to 60; each unit has its own weights
+            for the days. With 1 each day is a step.
         graph: gat lets the day's stocks attend to their neighbours; none: each stock by itself.
-        encoding: how the network reads a single feature: piecewise_linear (any curve through the edges of bins),
-            periodic (learned frequencies), or none (linearly).
-        bins: numbers that encode a feature, 2 to 240; encoding none does not read it.
+        encoding: how the network reads a single feature: piecewise_linear (any curve that is linear between the
+            edges of bins), periodic (learned frequencies), or none (linearly).
+        bins: numbers that encode a feature, 2 to 240; unused with encoding none.
         encoding_dropout: share of the features of each row that are hidden in training.
         encoding_sigma: standard deviation of the initial frequencies of encoding periodic.
         modulation: film lets the panel's regime columns scale and shift each unit of the state before the graph;
-            none: every market alike.
-        modulation_bins: bins in which film reads each regime column, 1 to 240; with 1 linearly.
-        modulation_units: hidden units by which film joins regime columns, 0 to 4096; with 0 each column by itself.
-        linear_path: let a path without a nonlinearity run from a row to the score. Without one the state goes
-            through ReLU, dropout and a gated residual, after the market has modulated it.
+            none ignores them.
+        modulation_bins: number of bins by which film reads each regime column, 1 to 240; 1 reads it linearly.
+        modulation_units: hidden units that read all regime columns together, 0 to 4096; with 0 their effects only
+            add up.
+        linear_path: keep a path without a nonlinearity from a row to the score. If false, the state goes through
+            ReLU, dropout and a gated residual after the market's modulation.
         quantiles: levels in (0, 1), ascending, of the quantile heads; none by default.
 
     Raises:

@@ -114,12 +114,12 @@ class MASTER(RankingNetwork):
         inputs: names of the columns that it reads, and horizons.
         hidden_size: width of every state; attention heads are derived from it.
         dropout: share of values that are dropped in training, in the layers and the heads.
-        gate: regime weighs the features by the panel's regime columns; none: all alike.
+        gate: regime weights the features by the panel's regime columns; none: all alike.
         gate_temperature: above 0; the lower, the fewer features the market selects.
         quantiles: levels in (0, 1), ascending, of the quantile heads; none by default.
-        encoding: how the network reads a single feature: piecewise_linear (any curve through the edges of bins),
-            periodic (learned frequencies), or none (linearly).
-        bins: numbers that encode a feature, 2 to 240; encoding none does not read it.
+        encoding: how the network reads a single feature: piecewise_linear (any curve that is linear between the
+            edges of bins), periodic (learned frequencies), or none (linearly).
+        bins: numbers that encode a feature, 2 to 240; unused with encoding none.
         encoding_dropout: share of the features of each row that are hidden in training.
         encoding_sigma: standard deviation of the initial frequencies of encoding periodic.
 

@@ -83,17 +83,18 @@ class TabM(RankingNetwork):
         inputs: names of the columns that it reads, and horizons.
         k: members of the ensemble; 1 is a plain perceptron.
         hidden_size: width of every layer.
-        layers: hidden layers, each linear, ReLU, dropout.
+        layers: number of hidden layers, each linear, ReLU, dropout.
         dropout: share of hidden values that are dropped in training, drawn for each member.
-        encoding: how the network reads a single feature: piecewise_linear (any curve through the edges of bins),
-            periodic (learned frequencies), or none (linearly).
-        bins: numbers that encode a feature, 2 to 240; encoding none does not read it.
+        encoding: how the network reads a single feature: piecewise_linear (any curve that is linear between the
+            edges of bins), periodic (learned frequencies), or none (linearly).
+        bins: numbers that encode a feature, 2 to 240; unused with encoding none.
         encoding_dropout: share of the features of each row that are hidden in training, from all members.
         encoding_sigma: standard deviation of the initial frequencies of encoding periodic.
         modulation: film lets the panel's regime columns scale and shift each unit of the first layer, before its
-            ReLU; none: every market alike.
-        modulation_bins: bins in which film reads each regime column, 1 to 240; with 1 linearly.
-        modulation_units: hidden units by which film joins regime columns, 0 to 4096; with 0 each column by itself.
+            ReLU; none ignores them.
+        modulation_bins: number of bins by which film reads each regime column, 1 to 240; 1 reads it linearly.
+        modulation_units: hidden units that read all regime columns together, 0 to 4096; with 0 their effects only
+            add up.
 
     Raises:
         InputError: a size is out of range.

@@ -46,7 +46,7 @@ class DayData(pl.LightningDataModule):
         predict: dates [from, to] that ``predict`` scores; null: from the first validation day to the end, or the
             validation and test days of the fold.
         horizons: trading days ahead; taken from ``model.horizons``.
-        seed: of the order of the blocks, and named by predictions; taken from ``seed_everything``.
+        seed: seed of the order of the blocks, written into predictions; taken from ``seed_everything``.
     """
 
     def __init__(

@@ -46,10 +46,10 @@ class SamplerOptions:
 
     Args:
         name: tpe (a Parzen estimator over all keys together), gp (a Gaussian process), random, or grid.
-        seed: of the draws; each draw, and each worker process, has a stream of its own from it. Null draws others
-            each time.
+        seed: seed of the draws; each draw, and each worker process, has its own stream from it. Null draws
+            different points each time.
         startup_trials: trials drawn at random before tpe and gp begin to learn. The median and patient pruners
-            judge once half as many have finished.
+            start once half as many have finished.
     """
 
     name: Literal["tpe", "gp", "random", "grid"] = "tpe"
@@ -62,9 +62,9 @@ class PrunerOptions:
     """When a trial is stopped before its last epoch.
 
     Args:
-        name: median (below the median of the others at the same epoch), hyperband (successive halving over
+        name: median (stops below the median of the others at the same epoch), hyperband (successive halving over
             several budgets), patient (median, once its own best is some epochs old), or none.
-        floor_epochs: epochs (folds, where there are folds) before a trial may be stopped.
+        floor_epochs: epochs before a trial may be stopped; with ``folds``, folds.
     """
 
     name: Literal["median", "hyperband", "patient", "none"] = "median"
@@ -76,10 +76,10 @@ class Limits:
     """What one trial may take.
 
     Args:
-        epochs: of training; replaces ``trainer.max_epochs`` of the base config.
-        minutes: of wall clock. When they are over, the trial ends after its epoch and counts with the value that it
-            has; with folds still to train it fails for time. Epochs that a retry resumes from count too. Null for
-            no limit.
+        epochs: epochs of training; replaces ``trainer.max_epochs`` of the base config.
+        minutes: wall-clock time. When it is over, the trial ends after its epoch and counts with its value so far;
+            with folds still to train it fails for time. Epochs that a retry resumes from count too. Null for no
+            limit.
     """
 
     epochs: int = 10
@@ -100,16 +100,16 @@ class SweepOptions:
         root: folder of all runs; nothing is written outside of it.
         storage: URL of the study's database: sqlite:///FILE, postgresql://..., or grpc://HOST:PORT; null is a
             file in the study's folder.
-        metric: what is optimised: the value of the selected checkpoint. Losses, their terms and
+        metric: what is optimised, as the value of the selected checkpoint. Losses, their terms and
             ``val/quantile_crossing`` are minimised, everything else is maximised.
-        folds: null trains once; k trains on k purged folds, and the value is their mean: those of data.split.folds,
-            or k that walk forward to the validation days, each of as many days.
+        folds: null trains once; k trains on k purged folds, and the value is their mean. The folds are those of
+            data.split.folds, or k that walk forward to the validation days, each of as many days.
         n_trials: trials to finish, completed or pruned; failed ones do not count.
         workers: processes on this machine, each running one trial at a time.
         sampler: how the next point is chosen.
         pruner: when a trial is stopped early.
         limits: what one trial may take.
-        max_retry: times that a failed trial is tried again from its last checkpoint.
+        max_retry: how often a failed trial is tried again from its last checkpoint.
         fixed: dotted key -> value, over the base config, the same for all trials.
         enqueue: points to try first; keys that a point leaves out are sampled.
     """
