@@ -40,12 +40,12 @@ DEFAULTS: dict[str, Any] = {
 
 
 INIT_FROM = (
-    "Checkpoint of fit or pretrain whose weights training begins with, {fold} in it is the fold's number; "
-    "optimiser and epochs are new. Null for random weights."
+    "Checkpoint of fit or pretrain whose weights training starts from; optimiser and epochs are new. {fold} in it "
+    "is the number of the fold. Null for random weights."
 )
-BASELINES = "Baselines fitted when training is over, for the table: ridge, lightgbm, mlp; [] for none."
+BASELINES = "Baselines to fit after training, for the last table: ridge, lightgbm, mlp; [] for none."
 OUT = {
-    "predict": ", .parquet or .csv; by default beside the checkpoint, its name has the days",
+    "predict": ", .parquet or .csv; by default beside the checkpoint, with the days in its name",
     "export": "; by default beside the checkpoint, .pt2 or .onnx",
 }
 """Commands that write one file, and which."""
@@ -55,11 +55,13 @@ def add_run_keys(parser: LightningArgumentParser, command: str) -> None:
     """Add the keys of a run to the parser of a command, and link those that model and data share."""
     read_whole_numbers_as_such(parser)
     _read_lists_of_loggers(parser)
-    phases = "Phases of the training in their order; null for none."
+    phases = "Phases of the training, in their order; null for none."
     parser.add_argument("--name", type=str, default="run", help="Folder of the run: lightning_logs/<name>.")
     parser.add_argument("--threads", type=int | None, help="Most threads of each numerical library.")
     parser.add_argument(
-        "--ckpt_path", type=str | None, help="Checkpoint to go on from or to evaluate, or 'last'."
+        "--ckpt_path",
+        type=str | None,
+        help="Checkpoint to resume or to evaluate; last: the newest of this name.",
     )
     parser.add_argument("--init_from", type=str | None, help=INIT_FROM)
     parser.add_argument("--baselines", type=list[BaselineName], default=list(IN_THE_TABLE), help=BASELINES)
@@ -71,11 +73,11 @@ def add_run_keys(parser: LightningArgumentParser, command: str) -> None:
         parser.add_argument("--out", type=str | None, help=f"File to write{OUT[command]}.")
     parser.add_class_arguments(TreeOptions, "lightgbm")
     if command == "cache":
-        parser.add_argument("--verify", action="store_true", help="Read everything, compare every digest.")
+        parser.add_argument("--verify", action="store_true", help="Read everything and compare every digest.")
         parser.add_argument(
             "--append",
             action="store_true",
-            help="Only append to the cache of an earlier state of the panel; an error where there is none.",
+            help="Only append to the cache of an earlier state of the panel; without one, an error.",
         )
     # Callbacks of every fit have keys of their own: ``trainer.callbacks`` is the user's, and replaced as a whole.
     parser.add_lightning_class_args(RunCheckpoint, "checkpoint")

@@ -22,8 +22,8 @@ class AdaBelief(adabelief_pytorch.AdaBelief):  # type: ignore[misc]
         lr: learning rate, above 0.
         betas: decay of the running mean of the gradient and of its squared distance from that mean.
         eps: added to the squared distance in each step; far below Adam's, because that distance is small.
-        weight_decay: share of the weights taken off per step, times the learning rate.
-        amsgrad: divide by the largest distance so far.
+        weight_decay: share of the weights subtracted per step, times the learning rate.
+        amsgrad: divide by the largest squared distance so far.
 
     Raises:
         InputError: a number is out of range.

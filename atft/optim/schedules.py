@@ -148,7 +148,7 @@ class WarmRestarts(Schedule, CosineAnnealingWarmRestarts):
     Args:
         optimizer: its groups' learning rates are the peaks.
         T_0: epochs of the first cycle.
-        T_mult: each cycle is this many times as long as the one before.
+        T_mult: length of each cycle as a multiple of the one before.
         eta_min_ratio: lowest rate as a share of the peak, in [0, 1).
 
     Raises:

@@ -59,9 +59,9 @@ class RankingTask(SavedTask):
         gradient_clip: largest norm of a step's gradient; null does not clip.
         features: ordered names of the features the network reads; taken from the panel's footer.
         regimes: ordered names of the market-wide columns, which a network may read; taken from the panel's footer.
-        metrics: dotted paths of functions of your own of a day's score, target and valid: mypkg.metrics.top_hit.
-        cuda_graphs: on a single GPU, replay each block of training as CUDA graphs; no effect on other devices.
-        members: networks side by side, each with its own loss; the mean of their ranks is the score.
+        metrics: dotted paths of metrics of your own (a day's score, target, valid): mypkg.metrics.top_hit.
+        cuda_graphs: replay each training block as CUDA graphs on a single GPU; no effect on other devices.
+        members: number of networks side by side, each with its own loss; the mean of their ranks is the score.
 
     Raises:
         InputError: the network cannot be built, or is no `Network`; or a metric cannot be used.

@@ -35,16 +35,16 @@ class Phase:
 
     Args:
         name: shown in the table, the log and the receipt.
-        epochs: length, at least 1.
-        parts: parts of the network that are switched off (false); one that model.network builds is on otherwise.
-        train: parameter groups that train, of the parts and the network's others (input, heads, ...); the rest is
-            frozen, its moments kept. Null trains all that are on.
+        epochs: length in epochs, at least 1.
+        parts: parts of the network to switch off, each with false; all others that model.network builds are on.
+        train: parameter groups to train, named by the parts and the network's others (input, heads, ...); the rest
+            is frozen, with its optimiser state kept. Null trains all that are on.
         lr_factor: multiple of the schedule's learning rate, for all groups or by group; 1 for one not named.
         terms: weights of terms that differ from model.objective.terms.
         horizon_weights: as model.objective.horizon_weights.
         criterion: what the phase must reach by its end, for instance val/rank_ic > 0.01 or train/loss < 1.
-        otherwise: what follows where it does not: stop ends the run and compares its selected checkpoint, fail ends
-            it as an error, continue warns.
+        otherwise: what follows if it does not: stop ends the run and compares its selected checkpoint, fail ends
+            it with an error, continue warns.
     """
 
     name: str
