@@ -91,7 +91,7 @@ class SweepOptions:
     """A sweep.
 
     Args:
-        study: its name; also its folder in ``root``.
+        study: name of the study; also its folder in ``root``.
         base: training config that every trial starts from: a file, relative to the sweep's own, or the name of a
             shipped config.
         space: dotted key of the base config -> ``{type: float, low: 1e-5, high: 1e-3, log: true}``,
@@ -110,7 +110,7 @@ class SweepOptions:
         pruner: when a trial is stopped early.
         limits: what one trial may take.
         max_retry: how often a failed trial is tried again from its last checkpoint.
-        fixed: dotted key -> value, over the base config, the same for all trials.
+        fixed: dotted key -> value, set over the base config in all trials.
         enqueue: points to try first; keys that a point leaves out are sampled.
     """
 
