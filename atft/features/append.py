@@ -87,9 +87,7 @@ class AppendReport:
             f"{self.universe_rows:,} in the universe"
         ]
         if self.rebuilt_from is not None:
-            lines.append(
-                f"built again from {self.rebuilt_from} on: past prices, or the calendar, have changed"
-            )
+            lines.append(f"built again from {self.rebuilt_from} on: past prices or the calendar have changed")
         return [*lines, *self.notes]
 
 
@@ -223,9 +221,7 @@ def _append(
     flat_features(later.path, names, variation, ranked, next_state.inserted.tolist())
     later_prices = write_prices(panel, later, listed.prices)
     publish_list(panel, options, names, months, later_prices, write_panel_state(panel, next_state))
-    left_out = [
-        f"left out, {check}: {counted(count, 'row')}" for check, count in prices.exclusions.items() if count
-    ]
+    left_out = [f"left out, {c}: {counted(n, 'row')}" for c, n in prices.exclusions.items() if n]
     return _report(panel, prices, first, None, [*notes, *left_out])
 
 

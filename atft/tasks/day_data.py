@@ -205,9 +205,8 @@ class DayData(pl.LightningDataModule):
         Args:
             period: train, val, test or predict.
         """
-        days, short = (
-            self._to_predict() if period == "predict" else (getattr(self.split, period), np.arange(0))
-        )
+        none = np.empty(0, dtype=np.int64)
+        days, short = self._to_predict() if period == "predict" else (getattr(self.split, period), none)
         cache = self.open_cache()
         return [*cache.manifest.calendar, *history_lines(cache, days, short, self.loader_options.lookback)]
 
@@ -270,11 +269,7 @@ class DayData(pl.LightningDataModule):
         return self._loader(self.split.val)
 
     def test_dataloader(self) -> BlockLoader:
-        """Every test day once, in order.
-
-        Raises:
-            InputError: the config has no test period.
-        """
+        """Every test day once, in order; raises InputError where the config has no test period."""
         if not len(self.split.test):
             raise InputError("test needs data.split.test: [from, to]")
         return self._loader(self.split.test)
