@@ -1,15 +1,25 @@
 """SIGTERM ends a command as Ctrl-C does: half-written files are removed, and a run's receipt says that it was
-stopped. A child process notices the end of its parent."""
+stopped. A child process notices the end of its parent.
+
+A library may swallow either while it is imported, as torch does while numpy is: the command would go on with half
+of a library, and end in its error seconds later. So they wait a second for an import, and an error after one is a
+stop.
+"""
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from types import FrameType
 
 CTRL_C, SIGTERM = "stopped by Ctrl-C", "stopped by SIGTERM"
+RETRY_S, LONGEST_IMPORT_S = 0.05, 1.0
+"""Seconds after which a signal that came during an import is tried again, and for how long it waits at most."""
+
+Handler = Callable[[int, FrameType | None], object]
 
 
 class Terminated(KeyboardInterrupt):
@@ -30,21 +40,70 @@ def how_stopped(stop: KeyboardInterrupt) -> str:
 def terminable() -> Iterator[None]:
     """Raise `Terminated` in the block at the first SIGTERM, and ignore later ones while it ends.
 
-    Outside the main thread, where Python allows no handlers, the block runs without one.
+    Ctrl-C and SIGTERM wait for an import to end, and any error that the block ends with after one is the stop.
+    Where SIGINT is ignored, as for a job in the background, it stays so. Outside the main thread, where Python
+    allows no handlers, the block runs without one.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, _raise)
+    handlers: dict[int, Handler] = {signal.SIGTERM: _raise}
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        handlers[signal.SIGINT] = signal.default_int_handler
+    came: list[int] = []
+    before = {n: signal.signal(n, _after_imports(handler, came)) for n, handler in handlers.items()}
+    done = False
     try:
         yield
+        done = True
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, former in before.items():
+            signal.signal(number, former)
+        error = None if done else sys.exc_info()[1]
+        if came and isinstance(error, Exception):
+            raise (Terminated if came[0] == signal.SIGTERM else KeyboardInterrupt) from error
 
 
-def _raise(number: int, frame: Any) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+def _raise(number: int, frame: FrameType | None) -> None:
+    if not _imports(frame):  # where it may be swallowed, the next one counts
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise Terminated
+
+
+def _after_imports(handler: Handler, came: list[int]) -> Handler:
+    """The handler, called once no import is going on, or after a second of one; ``came`` keeps the signals."""
+    since, waits = 0.0, False
+
+    def again(number: int) -> None:
+        nonlocal waits
+        waits = False
+        os.kill(os.getpid(), number)
+
+    def wait(number: int, frame: FrameType | None) -> None:
+        nonlocal since, waits
+        if waits:  # pressed once more: one signal is one stop
+            return
+        since = since or time.monotonic()
+        if not _imports(frame) or time.monotonic() - since > LONGEST_IMPORT_S:
+            since = 0.0
+            came.append(number)
+            handler(number, frame)
+            return
+        waits = True
+        timer = threading.Timer(RETRY_S, again, (number,))
+        timer.daemon = True
+        timer.start()
+
+    return wait
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Whether a frame is run by an import, directly or not."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def on_parent_exit(parent: int, action: Callable[[], None]) -> None:

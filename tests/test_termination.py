@@ -1,5 +1,7 @@
 """SIGTERM is a stop like Ctrl-C; a real process is terminated in tests/commands/test_resume.py."""
 
+import contextlib
+import importlib
 import os
 import signal
 import subprocess
@@ -42,6 +44,74 @@ def test_a_second_sigterm_does_not_disturb_the_end_and_the_handler_is_put_back()
         finally:
             os.kill(os.getpid(), signal.SIGTERM)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+SWALLOWS = """
+import os
+try:
+    for _ in range({times}):
+        os.kill(os.getpid(), {number})
+    caught = False
+except BaseException:
+    caught = True
+"""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_signal_during_an_import_ends_the_command_when_the_import_is_over(
+    number: int, status: int, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"swallows_{number}_{times}"
+    (tmp_path / f"{name}.py").write_text(SWALLOWS.format(number=int(number), times=times))
+    monkeypatch.syspath_prepend(tmp_path)
+    imported = []
+
+    def action() -> int:
+        imported.append(importlib.import_module(name))
+        time.sleep(60)
+        raise AssertionError("the signal is lost")
+
+    before = signal.getsignal(number)
+    assert guarded(action, debug=False) == status
+    assert [module.caught for module in imported] == [False]
+    assert signal.getsignal(number) is before
+
+
+def test_an_import_that_does_not_end_is_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "endless.py").write_text("import os, time\nos.kill(os.getpid(), 2)\ntime.sleep(60)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("atft.termination.LONGEST_IMPORT_S", 0.2)
+    with pytest.raises(KeyboardInterrupt), terminable():
+        importlib.import_module("endless")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_error_after_a_signal_that_a_library_has_swallowed_is_the_stop(
+    number: int, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def action() -> int:
+        with contextlib.suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+            time.sleep(60)
+        raise AttributeError("module 'numpy' has no attribute 'minimum'")
+
+    assert guarded(action, debug=False) == status
+    assert capsys.readouterr().err.startswith("atft: stopped by ")
+
+
+def test_an_error_without_a_signal_stays_an_error() -> None:
+    with pytest.raises(AttributeError), terminable():
+        raise AttributeError("a bug")
+
+
+def test_an_ignored_ctrl_c_stays_ignored() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with terminable():
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_stop_says_what_it_was() -> None:

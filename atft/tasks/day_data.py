@@ -148,8 +148,7 @@ class DayData(pl.LightningDataModule):
         """The panel's cache, built first where it is missing; of a former one the unchanged days are kept.
 
         Raises:
-            InputError: the panel or the cache that is there cannot be used; with ``append_only``, also where there
-                is neither this cache nor a former one.
+            InputError: the panel or its cache cannot be used; with ``append_only``, also where no former one is.
         """
         if self._cache is None:
             panel = panel_path(self.panel, self.cache_options.dir)
