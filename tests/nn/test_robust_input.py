@@ -10,7 +10,7 @@ from atft.nn.robust_input import MAX_SCALED, RobustInput
 
 
 def test_scaling_agrees_with_scikit_learn() -> None:
-    table = np.random.default_rng(0).standard_normal((50, 4, 3)).astype(np.float32) * [1, 10, 100] + [
+    table = np.random.default_rng(0).standard_normal((50, 4, 3)).astype(np.float32) * [1e-3, 10, 100] + [
         0,
         5,
         -50,
