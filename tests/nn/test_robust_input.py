@@ -39,6 +39,13 @@ def test_an_unobserved_row_is_zero_whatever_stands_there() -> None:
     assert scaled[0, :, 0].tolist() == [0.0, 0.0, 2.0]
 
 
+def test_rows_of_market_wide_columns_are_all_observed() -> None:
+    block = RobustInput(2)
+    block.set_scaling(torch.tensor([1.0, -1.0]), torch.tensor([2.0, 0.5]))
+    rows = block.rows(torch.tensor([[3.0, float("nan")], [1.0, 0.0], [-9.0, -9.0]]))
+    assert rows.tolist() == [[1.0, 0.0], [0.0, 2.0], [-MAX_SCALED, -MAX_SCALED]]
+
+
 def test_a_feature_that_hardly_changes_is_only_centred() -> None:
     block = RobustInput(1)
     block.set_scaling(torch.tensor([1.0]), torch.tensor([0.0]))
@@ -49,6 +56,9 @@ def test_a_feature_that_hardly_changes_is_only_centred() -> None:
     ("median", "iqr", "message"),
     [
         ([0.0], [1.0], "the network has 2 features"),
+        ([0.0, 0.0], [1.0], "the network has 2 features, got 2 medians and 1 IQRs"),
+        ([0.0], [1.0, 1.0], "the network has 2 features, got 1 medians and 2 IQRs"),
+        ([0.0, 0.0], [1.0, float("inf")], "negative or not finite"),
         ([0.0, float("nan")], [1.0, 1.0], "negative or not finite"),
         ([0.0, 0.0], [1.0, -1.0], "negative or not finite"),
     ],
