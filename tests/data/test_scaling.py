@@ -112,6 +112,15 @@ def test_universe_zscores_are_the_universes() -> None:
     assert np.isnan(universe_zscores(values, universe)).sum() == np.isnan(values).sum()
 
 
+@pytest.mark.parametrize("unit", [1e-9, 1e-3, 1e9])
+def test_zscores_do_not_depend_on_the_unit_nor_does_what_is_constant(unit: float) -> None:
+    values, universe = _case(3, ties=False)
+    scaled = universe_zscores((unit * values).astype(np.float32), universe)
+    np.testing.assert_allclose(scaled, universe_zscores(values, universe), rtol=1e-4, atol=1e-5)
+    constant = np.full((1, 60), unit / 3, dtype=np.float32)
+    np.testing.assert_array_equal(universe_zscores(constant, universe), 0)
+
+
 def _training_rows(cache: DayCache, days: list[int]) -> np.ndarray:
     rows = []
     for d in days:

@@ -1,8 +1,10 @@
 """The range of each input over the training days: numpy's, and the same once written and read."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from atft.data.cache import DayCache
@@ -21,11 +23,12 @@ Make = Callable[..., DayCache]
 def test_ranges_are_quantiles_of_the_universe_and_the_share_that_knows_the_feature(make_cache: Make) -> None:
     cache, days = make_cache(rank=["x_1"], dtype="float16"), np.arange(10, 40)
     ranges = training_ranges(cache, days)
-    values = np.concatenate([day_features(cache, int(day), cache.day(int(day)).ranked) for day in days])
+    by_day = [day_features(cache, int(day), cache.day(int(day)).ranked) for day in days]
+    values = np.concatenate(by_day)
     assert list(ranges.features) == list(cache.manifest.features)
     for column, name in enumerate(ranges.features):
         known = values[:, column][~np.isnan(values[:, column])]
-        share = np.mean([known_shares(cache, int(day))[column] for day in days])
+        share = np.mean([np.isfinite(of_day[:, column]).mean() for of_day in by_day])
         assert ranges.features[name].known == pytest.approx(share)
         if name != "x_1":  # of ranks the quantiles are those of every day
             ends = np.quantile(known, [1 / 240, 239 / 240])
@@ -35,6 +38,19 @@ def test_ranges_are_quantiles_of_the_universe_and_the_share_that_knows_the_featu
         == pytest.approx(-ranges.features["x_1"].high)
         == pytest.approx(-1.7176, abs=1e-3)
     )
+
+
+def test_the_share_that_knows_a_feature_is_that_of_the_universe(
+    make_cache: Make, make_panel: Callable[..., Path]
+) -> None:
+    panel = make_panel(missing=0.0)
+    frame, known = pl.read_parquet(panel), pl.col("code") < "S005"
+    frame.with_columns(
+        x_0=pl.when(known).then("x_0"), universe=pl.col("code") < "S008", x_2=pl.lit(None, pl.Float32)
+    ).with_columns(universe=pl.col("universe") & (pl.col("date") != frame["date"][0])).write_parquet(panel)
+    cache = make_cache(panel, graph=None)
+    assert known_shares(cache, 3).tolist() == [5 / 8, 1, 0, 1, 1, 1]
+    assert known_shares(cache, 0).tolist() == [0] * 6, "a day without a universe"
 
 
 def test_a_market_wide_column_has_its_extremes_and_the_share_of_days_that_know_it(make_cache: Make) -> None:
