@@ -69,6 +69,20 @@ def test_the_calendar_is_known_on_every_day_and_nothing_is_infinite() -> None:
     assert np.isnan(out["regime_return_1d"][:3]).all()
 
 
+def test_the_month_is_a_place_on_a_circle_and_a_flat_stock_has_not_risen() -> None:
+    close = 20 * np.ones((366, 12)) * np.exp(0.01 * np.arange(12) * np.arange(366)[:, None] % 1)
+    close[:, :5] = 20
+    prices = check_rows(
+        grid_of(close, date(2016, 1, 1)), FeatureOptions(min_traded_value=0, frozen="keep", copies="keep")
+    )
+    out = regime_columns(prices)
+    month = 2 * np.pi * (np.array([day.month for day in prices.calendar]) - 1) / 12
+    np.testing.assert_allclose(out["regime_month_sin"], np.sin(month), atol=1e-6)
+    np.testing.assert_allclose(out["regime_month_cos"], np.cos(month), atol=1e-6)
+    rose = (close[31] > close[30])[prices.tradable[31] & np.isfinite(prices.return_1d[31])]
+    assert 0 < rose.mean() < 1 and out["regime_breadth_1d"][31] == np.float32(rose.mean())
+
+
 def test_where_the_data_begins_moves_no_bit_of_a_day_with_whole_windows() -> None:
     cut = 57
     whole, later = regime_columns(prices_of(days=420)), regime_columns(prices_of(days=420, first=cut))
@@ -83,3 +97,6 @@ def test_a_drawdown_is_unknown_until_three_quarters_of_its_days_exist() -> None:
     found = drawdown(returns, 8)[:, 0]
     assert np.isnan(found[:5]).all()
     np.testing.assert_allclose(found[5:8], [-0.2, -0.1, 0], atol=1e-15)
+    fall = np.concatenate([np.zeros(8), [-0.1], np.full(11, -0.01)])[:, None]
+    # Its own day's fall and those of the days after the first of the eight count.
+    np.testing.assert_allclose(drawdown(fall, 8)[8:, 0], [-0.1 - 0.01 * k for k in range(7)] + [-0.07] * 5)

@@ -43,6 +43,9 @@ def test_a_day_on_which_all_prices_change_their_unit_is_named() -> None:
     assert re.search(
         r"is [12]\.\d* times \(2015-01-21\), 0\.[45]\d* times \(2015-01-26\) the close before$", note
     )
+    print_of_one = close[:20].copy()
+    print_of_one[10, 0] *= 1000
+    assert not check_rows(grid_of(print_of_one), FeatureOptions()).notes, "one stock is no market"
     few = check_rows(grid_of(close[:, :9]), FeatureOptions()).notes
     assert not any("unit" in note for note in few), "nine stocks are no market"
 
@@ -85,6 +88,9 @@ def test_a_check_set_to_error_names_the_stock_the_day_and_the_way_out(
         checked([10, 10, 10], frozen="error")
     with pytest.raises(InputError, match=r"s0 has a return beyond 3 on 2015-01-02; .* set jumps to exclude"):
         checked([10, 1000], jumps="error")
+    one_of_three = np.array([[10.0, 20, 30], [11, 2000, 31]])
+    with pytest.raises(InputError, match=r"s1 has a return beyond 3 on 2015-01-02"):
+        check_rows(grid_of(one_of_three), FeatureOptions(jumps="error"))
 
 
 def test_what_comes_later_takes_no_earlier_row_away(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,6 +84,61 @@ def test_an_overnight_crash_is_known_by_its_volume_and_range_alone(make_market: 
     assert find_splits(grid_of(table)) == []
 
 
+def test_range_and_volume_make_up_for_each_other_down_to_half_of_their_usual_size(
+    make_market: Market,
+) -> None:
+    ratio, past = Fraction(1, 2), slice(50, 80)
+    for range_times, volume_times, found in (
+        (1, 5.5, True),
+        (5.5, 1, True),
+        (2, 2.5, True),
+        (2, 3.5, False),
+        (0.01, 11, True),
+        (0.01, 13, False),
+        (11, 0.01, True),
+        (13, 0.01, False),
+    ):
+        table = make_market(days=120, stocks=20, missing=0.0)
+        usual = np.median(np.log(table["high"][past, 7] / table["low"][past, 7]))
+        volume = np.median(table["volume"][past, 7])
+        split(table, 80, 7, ratio)
+        table["close"][80:, 7] *= (
+            0.5 * table["close"][79, 7] / table["close"][80, 7]
+        )  # of no return of its own
+        table["open"][80, 7] = table["close"][80, 7]
+        table["high"][80, 7] = table["close"][80, 7] * np.exp(usual * range_times / 2)
+        table["low"][80, 7] = table["close"][80, 7] * np.exp(-usual * range_times / 2)
+        table["volume"][80, 7] = volume * volume_times / float(ratio)
+        wanted = [(80, 7, ratio)] if found else []
+        assert [s for s in find_splits(grid_of(table)) if s.day == 80] == wanted, (range_times, volume_times)
+
+
+@pytest.mark.parametrize("ratio", [Fraction(1, 2), Fraction(2)], ids=str)
+def test_a_move_of_the_day_is_no_split_even_where_its_range_is_unknown(
+    make_market: Market, ratio: Fraction
+) -> None:
+    for share_of_the_day, found in ((0.5, False), (0.0, True)):
+        table = make_market(days=120, stocks=20, missing=0.0)
+        split(table, 80, 7, ratio)
+        table["close"][80:, 7] *= 1.03 * float(ratio) * table["close"][79, 7] / table["close"][80, 7]
+        table["open"][80, 7] = table["close"][80, 7] / float(ratio) ** share_of_the_day
+        table["high"][80, 7] = table["low"][80, 7] = np.nan
+        assert find_splits(grid_of(table)) == ([(80, 7, ratio)] if found else [])
+
+
+def test_a_close_ten_per_cent_off_the_ratio_is_no_split_however_wild_the_stock(make_market: Market) -> None:
+    for off, found in ((0.08, True), (0.12, False)):
+        table = make_market(days=120, stocks=20, missing=0.0)
+        moves = np.resize([0.04, 0.0, -0.04], 120)
+        moves[80] = np.log(1 / 20) + off
+        table["close"][:, 7] = 100 * np.exp(np.cumsum(moves))
+        for name in ("open", "high", "low"):
+            table[name][:, 7] = table["close"][:, 7]
+        table["volume"][:, 7] = 1000
+        found_here = [s for s in find_splits(grid_of(table)) if s.stock == 7]
+        assert found_here == ([(80, 7, Fraction(1, 20))] if found else [])
+
+
 def test_the_market_s_own_fall_is_taken_out_first(make_market: Market) -> None:
     table = make_market(days=120, stocks=20, missing=0.0)
     for name in PRICES:
