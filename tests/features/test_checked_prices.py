@@ -76,7 +76,7 @@ def test_the_past_is_on_one_basis_across_excluded_splits_and_as_read_beside_it()
     prices = check_rows(grid_of(**table), FeatureOptions())
     past = past_of(prices, 0, 400, slice(1, 5))
     for column, stock in enumerate(range(1, 5)):
-        day, ratio = splits.get(stock, (0, 1.0))
+        day, _ = splits.get(stock, (0, 1.0))
         hole = np.arange(400) == day if stock in splits else np.zeros(400, dtype=bool)
         assert (np.isnan(past.close[:, column]) == hole).all()
         # The return of the split's day is gone with its row.
