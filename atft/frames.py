@@ -14,6 +14,8 @@ import pyarrow as pa
 from atft.errors import InputError, one_line
 from atft.parquet import table_file
 
+UNNAMED_INDEX = "__index_level_0__"
+"""What pandas calls an index without a name in a Parquet file."""
 DIGEST_DIGITS = 32
 """Hexadecimal digits of a digest that a file's name has."""
 
@@ -26,7 +28,8 @@ def arrow_table(frame: Any, what: str = "frame", pairs: bool = False, keys: Sequ
     Args:
         frame: a Polars `DataFrame` or `LazyFrame`, a pandas `DataFrame`, or anything with an Arrow stream.
         what: the frame is, for messages.
-        pairs: keep the levels of pandas' columns as its Parquet files have them, ``('Close', 'AAPL')``.
+        pairs: keep the levels of pandas' columns as its Parquet files have them, ``('Close', 'AAPL')``, and an
+            index without a name as ``__index_level_0__``.
         keys: columns that it must have, which an index without names may be meant to be.
 
     Raises:
@@ -68,6 +71,8 @@ def _of_pandas(frame: Any, pairs: bool) -> pa.Table:
     several = frame.columns.nlevels > 1
     if several and pairs:
         return pa.Table.from_pandas(frame, preserve_index=True)
+    if pairs and frame.index.nlevels == 1 and _has_unnamed_levels(frame.index):
+        frame = frame.rename_axis(UNNAMED_INDEX)
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()
     if several:  # Qlib's ("feature", "KMID"): the last level that says something

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
+from urllib.parse import unquote
 
 from atft.errors import InputError, check_unique, listed, nearest
 
@@ -243,6 +244,17 @@ def _unknown(path: Path, role: str, names: Sequence[str]) -> InputError:
     return InputError(
         f"{path}: no column {role!r}; name it, --columns '{{{role}: NAME}}'; its columns are {listed(names)}"
     )
+
+
+def code_of_file(path: Path) -> tuple[str, str]:
+    """The one code of a file without a column of codes, and what says it: its folder in a partition, else its name.
+
+    ``code=AAPL/part-0.parquet`` is of AAPL, ``AAPL.csv`` too.
+    """
+    key, equals, value = path.parent.name.partition("=")
+    if equals and plain_name(key) in CODES:
+        return unquote(value), "folder"
+    return bare_stem(path), "file"
 
 
 def bare_stem(path: Path) -> str:

@@ -18,8 +18,8 @@ from atft.features.price_dialects import (
     ADJUSTED,
     DAILY,
     PRICES,
-    bare_stem,
     check_columns,
+    code_of_file,
     plain_name,
     use_adjusted_close,
 )
@@ -139,7 +139,7 @@ def _part(file: PriceFile, batch: pa.RecordBatch, first_row: int, days: DayReade
     elif "" in bars:
         names = "name it, --columns '{code: NAME}'"
         _check_one_row_a_day(file.path, date, "no column of codes is known, and", names)
-        code = _codes_of_blocks([bare_stem(file.path)], rows)
+        code = _codes_of_blocks([code_of_file(file.path)[0]], rows)
     else:
         names = "where they are of several codes, --columns '{code: NAME, close: NAME}'"
         _check_one_row_a_day(file.path, date, f"read as {layout.dialect} with a row a day, but", names)
@@ -245,7 +245,7 @@ def _line(path: Path, files: Sequence[PriceFile], empty: int, codes: int, missin
         roles = {"date": layout.date, "code": layout.code, **bar, "sector": layout.sector, ADJUSTED: None}
         named = [f"{role} = {name}" for role, name in roles.items() if name and plain_name(name) != role]
         facts += [", ".join(named)] if named else []
-        facts += ["code = the file's name"] if layout.code is None else []
+        facts += [f"code = the {code_of_file(files[0].path)[1]}'s name"] if layout.code is None else []
     else:
         facts.append(f"{codes:,} codes of the headers with {', '.join(kinds).replace('_', ' ')}")
     if {ADJUSTED, "close"} <= set(kinds):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from atft.errors import InputError
-from atft.features.price_dialects import Layout, bare_stem, check_columns, layout_of
+from atft.features.price_dialects import Layout, bare_stem, check_columns, code_of_file, layout_of
 
 
 def layout(header: str, second: str = "", path: str = "p.csv", **columns: str) -> Layout:
@@ -149,3 +149,18 @@ def test_a_stem_is_without_the_suffixes_of_a_format() -> None:
         "x": "x",
     }
     assert {name: bare_stem(Path(name)) for name in stems} == stems
+
+
+@pytest.mark.parametrize(
+    ("path", "code"),
+    [
+        ("prices/AAPL.csv.gz", ("AAPL", "file")),
+        ("prices/code=AAPL/part-0.parquet", ("AAPL", "folder")),
+        ("prices/Ticker=BRK%2FB/9733458879e8.parquet", ("BRK/B", "folder")),
+        ("prices/year=2015/AAPL.parquet", ("AAPL", "file")),
+    ],
+)
+def test_a_file_without_codes_is_of_its_folder_in_a_partition_and_else_of_its_name(
+    path: str, code: tuple[str, str]
+) -> None:
+    assert code_of_file(Path(path)) == code

@@ -145,6 +145,17 @@ def test_a_cell_twice_in_wide_tables_raises(frame: pl.DataFrame, tmp_path: Path)
     assert "two cells are the open of AAPL on 2015-03-02; drop one" in fault(tmp_path)
 
 
+def test_a_folder_partitioned_by_code_is_read_as_its_rows(frame: pl.DataFrame, tmp_path: Path) -> None:
+    frame.write_parquet(tmp_path / "whole.parquet")
+    for (code,), rows in frame.group_by("code"):
+        folder = tmp_path / "parts" / f"code={code}"
+        folder.mkdir(parents=True)
+        rows.drop("code").write_parquet(folder / "part-0.parquet")
+    parts, whole = read(tmp_path / "parts"), read(tmp_path / "whole.parquet")
+    assert parts.codes == whole.codes and same(parts, whole)
+    assert "code = the folder's name" in parts.layout
+
+
 def test_files_of_two_kinds_raise(frame: pl.DataFrame, tmp_path: Path) -> None:
     plain(frame, tmp_path)
     frame.with_columns(pl.col("close").alias("adj close")).write_csv(tmp_path / "q.csv")

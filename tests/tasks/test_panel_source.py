@@ -69,3 +69,19 @@ def test_a_frame_of_prices_becomes_a_panel_once(tmp_path: Path) -> None:
     assert PanelOptions.from_prices(frame.copy(), options, tmp_path) == panel
     assert Path(str(panel.path)).stat().st_mtime_ns == written
     assert PanelOptions.from_prices(frame, FeatureOptions(horizons=[5]), tmp_path) != panel
+
+
+def test_an_index_of_dates_without_a_name_is_the_dates_of_prices(tmp_path: Path) -> None:
+    import pandas
+
+    from atft.features.options import FeatureOptions
+
+    days = pandas.bdate_range("2020-01-01", periods=300, name="Date")
+    closes = 50 * np.exp(np.cumsum(0.02 * np.random.default_rng(0).standard_normal((300, 3)), axis=0))
+    named = pandas.DataFrame(closes, index=days, columns=["A", "B", "C"])
+    panels = [
+        PanelOptions.from_prices(frame, FeatureOptions(horizons=[1]), tmp_path / name)
+        for name, frame in {"named": named, "unnamed": named.rename_axis(None)}.items()
+    ]
+    rows = [polars.read_parquet(f"{panel.path}/*.parquet") for panel in panels]
+    assert rows[0].equals(rows[1]) and rows[0]["date"].n_unique() == 300
