@@ -101,10 +101,40 @@ def test_whole_saturdays_in_half_of_the_weeks_and_a_coin_that_never_rests_are_ra
     assert coin.calendar == tuple(usual())
 
 
+def weeks(weekday: int, of_weeks: int, present: int) -> dict[date, int]:
+    """Full weeks from a Monday on, of seven days; one weekday is there in some of the weeks only."""
+    days = every(range(7), date(2014, 1, 6), 7 * of_weeks)
+    gone = {day for day in days[7 * present :] if day.weekday() == weekday}
+    return {day: 80 for day in days if day not in gone}
+
+
+@pytest.mark.parametrize(
+    ("weekday", "of_weeks", "present", "rare"),
+    [
+        *((5, 20, 15, False), (5, 20, 14, True)),  # three quarters of the weeks
+        *((0, 20, 5, False), (0, 20, 4, True)),  # a quarter
+        *((5, 4, 2, False), (5, 4, 1, True), (6, 2, 0, False)),  # three weeks are missing at least
+    ],
+)
+def test_a_weekday_is_rare_below_its_share_of_the_weeks(
+    weekday: int, of_weeks: int, present: int, rare: bool
+) -> None:
+    rows = weeks(weekday, of_weeks, present)
+    assert bool(calendar_of(rows, rare_weekdays="keep").findings) == rare
+
+
+def test_a_file_of_twelve_days_has_saturday_once_and_monday_twice() -> None:
+    rows = usual(weekdays=range(7), first=date(2014, 1, 6), days=12)
+    assert calendar_of(rows).findings == ()
+
+
 @pytest.mark.parametrize("day", [date(2026, 1, 7), date(9999, 12, 31)])
 def test_a_date_in_the_future_raises_under_every_option(day: date) -> None:
     message = message_of(usual() | {day: 1}, rare_weekdays="keep", thin_days="keep", gaps="keep")
     assert f"1 date in the future, the last {day} (today is 2026-01-05); correct or remove" in message
+
+    assert f"1 dates are in the future, the last {day} (today is 2026-01-05); correct or remove" in message
+    assert ": 1 dates are in the future" in message_of(usual() | {TODAY: 80, day: 80}, gaps="keep")
     # Tokyo's tomorrow is New York's today.
     assert calendar_of(usual() | {date(2026, 1, 6): 80}).calendar[-1] == date(2026, 1, 6)
 
@@ -140,6 +170,38 @@ def test_few_stocks_are_not_compared_with_half_of_themselves_or_their_value() ->
     assert calendar_of(usual(stocks=4) | {day: 1}, value={day: 0.0}).findings == ()
 
 
+@pytest.mark.parametrize(
+    ("usual_stocks", "stocks", "before", "few"),
+    [
+        *((80, 39, 60, True), (80, 40, 60, False)),  # half of the usual ones
+        *((80, 2, 5, True), (80, 2, 4, False)),  # after five sessions
+        *((10, 4, 60, True), (9, 4, 60, False)),  # of ten or more
+    ],
+)
+def test_a_day_is_thin_below_half_of_the_sessions_before_it(
+    usual_stocks: int, stocks: int, before: int, few: bool
+) -> None:
+    counts = np.array([usual_stocks] * before + [stocks, usual_stocks])
+    found, idle = thin_days(counts, 1e6 * counts, np.ones(len(counts), dtype=bool))
+    assert np.flatnonzero(found).tolist() == [before] * few and not idle.any()
+
+
+def test_thin_days_that_are_not_in_a_row_never_become_usual() -> None:
+    stocks = np.array([80] * 10 + [80, 20, 80] * 200)
+    few, _ = thin_days(stocks, np.zeros(610), np.ones(610, dtype=bool))
+    assert np.array_equal(few, stocks == 20)
+    value = np.repeat([1e6, 1e4, 1e6], [100, 119, 100])
+    few, idle = thin_days(np.full(319, 80), value, np.ones(319, dtype=bool))
+    assert not few.any() and np.array_equal(idle, value == 1e4)
+
+
+def test_a_day_without_a_stock_is_thin_where_others_have_some_and_it_is_a_session() -> None:
+    session = np.array([True, False, True])
+    for stocks, few in (([5, 0, 0], [False, False, True]), ([0, 0, 0], [False] * 3)):
+        assert thin_days(np.array(stocks), np.zeros(3), session)[0].tolist() == few
+    assert calendar_of(usual(stocks=0)).findings == ()
+
+
 def test_thin_days_are_found_by_the_days_before_them() -> None:
     rng = np.random.default_rng(0)
     stocks = rng.integers(20, 90, 300)
@@ -164,6 +226,7 @@ def test_a_summer_without_rows_becomes_days_on_which_nothing_is_observed() -> No
     assert inserted == [d for d in every() if date(2014, 6, 1) <= d <= date(2014, 8, 31)]
     assert list(found.calendar) == sorted(found.calendar)
     assert [list(rows)[i] for i in found.source if i >= 0] == list(rows)
+    assert found.source.min() == -1
     assert found.findings == (
         "unknown across, gaps of more than 4 weekdays: 1, the first 2014-05-30 to 2014-09-01 (65 missing)",
     )
@@ -192,7 +255,8 @@ def test_holidays_of_each_market_are_no_gap() -> None:
                 out = {d: n for d, n in out.items() if d not in from_there}
         return out
 
-    assert calendar_of(without((9, 11, 4))).findings == ()
+    rows = without((9, 11, 4))
+    assert calendar_of(rows).findings == () and calendar_of(rows).calendar == tuple(rows)
     assert calendar_of(without((2, 1, 5), (10, 1, 5))).findings == ()
     assert calendar_of(without((4, 29, 3), (12, 31, 4))).findings == ()
     # One year's golden week was a day longer, another time a fortnight is missing.
@@ -200,6 +264,14 @@ def test_holidays_of_each_market_are_no_gap() -> None:
     assert calendar_of({d: n for d, n in golden.items() if d != date(2016, 10, 10)}).findings == ()
     lost = {d: n for d, n in golden.items() if not date(2016, 6, 6) <= d <= date(2016, 6, 17)}
     assert "2016-06-03 to 2016-06-20 (10 missing)" in calendar_of(lost).findings[0]
+
+
+def test_six_weekdays_missing_in_all_years_but_one_are_no_holiday() -> None:
+    rows = usual(days=7 * 365)
+    for year in range(2014, 2020):
+        missing = [d for d in rows if d >= date(year, 6, 2)][:6]
+        rows = {d: n for d, n in rows.items() if d not in missing}
+    assert "gaps of more than 4 weekdays: 6, the first" in calendar_of(rows).findings[0]
 
 
 def test_one_week_missing_from_a_western_market_is_a_gap() -> None:
@@ -225,6 +297,8 @@ def test_the_parts_say_what_they_count() -> None:
     assert longest_usual_gap(np.array([], dtype=np.int64), 0.0) == 4
     assert longest_usual_gap(np.array([5, 5, 0, 0, 0, 0, 0]), 1.0) == 6
     assert longest_usual_gap(np.array([65, 60, 0, 0, 0, 0, 0]), 2.0) == 8
+    assert longest_usual_gap(np.array([9, 8, 5, 0, 0, 0, 0]), 2.1) == 6
+    assert longest_usual_gap(np.array([7]), 0.1) == 18 and longest_usual_gap(np.full(12, 21), 1.0) == 46
 
 
 @pytest.mark.parametrize("fault", list(DAY_RULES))

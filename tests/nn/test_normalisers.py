@@ -1,6 +1,8 @@
 """Each member against numpy, with days missing; what it takes out; the shortest windows."""
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,6 +36,18 @@ def test_the_mean_is_that_of_the_observed_days() -> None:
         np.testing.assert_allclose(level[stock], seen.mean(0), atol=1e-6)
         np.testing.assert_allclose(centred[observed[:, stock], stock], seen - seen.mean(0), atol=1e-6)
     assert (centred[~observed] == 0).all()
+
+
+@pytest.mark.parametrize("member", [reversible_norm, slice_norm, DishNorm(3), frequency_norm])
+def test_a_stock_that_was_observed_once_or_never_leaves_no_residual(member: Callable[..., Any]) -> None:
+    observed = torch.zeros(20, 2, dtype=torch.bool)
+    observed[13, 1] = True
+    window = torch.full((20, 2, 3), 4.0) * observed[..., None]
+    residual, summary = member(window, observed)
+    assert residual.abs().max() < 1e-6
+    level = summary[1].reshape(-1, 3)[2 if member is slice_norm else 0]
+    torch.testing.assert_close(level, torch.full((3,), 4.0))
+    assert summary.isfinite().all() and (summary[0].reshape(-1, 3)[0] == 0).all()
 
 
 def test_a_scale_ends_at_its_least_value_with_a_finite_slope() -> None:
