@@ -48,6 +48,18 @@ def test_a_state_is_a_weighted_mean_that_an_open_gate_replaces_and_a_shut_one_ke
     torch.testing.assert_close(states.flatten(), torch.tensor([3.0, 4.0, 4.0]))
 
 
+def test_a_window_s_residual_adds_to_the_rows_that_it_shares() -> None:
+    torch.manual_seed(0)
+    scan, rows = GatedScan(6).double(), torch.randn(7, 4, 6).double()
+    residual, projection = torch.randn(5, DAYS, 4, 2).double(), torch.randn(6, 2).double()
+    states, last = scan(WindowSteps(rows, range(5), DAYS, residual, projection))
+    for day in range(DAYS):
+        own = rows[day : day + 5] + residual[:, day] @ projection.T
+        alone, _ = scan(WindowSteps(own, range(5), 1))
+        torch.testing.assert_close(states[:, 4 * day : 4 * day + 4], alone)
+    assert torch.equal(last, states[-1])
+
+
 @pytest.mark.parametrize("step_days", [1, 2, 5])
 def test_new_units_remember_from_one_day_to_thirty(step_days: int) -> None:
     scan, steps = GatedScan(8, step_days), 30 // step_days
