@@ -50,7 +50,7 @@ class RankedDays(NamedTuple):
 
 
 def rank_days(values: Scores, valid: Mask) -> RankedDays:
-    """Rank the valid stocks of each day; a valid NaN ranks above all numbers."""
+    """Rank the valid stocks of each day; a valid NaN ranks above or below all numbers, by the sign of its bits."""
     values = np.asarray(values, dtype=np.float32)
     keys = _sortable(values, valid)
     order = _radix_order(keys)

@@ -187,6 +187,10 @@ def test_dropout_hides_whole_features_of_a_row_in_training_only(kind: Any) -> No
     assert ((ratio.abs() < 1e-5) | ((ratio - 1 / 0.75).abs() < 1e-4)).all()
     assert ((ratio > 0.5).float().mean(0) - 0.75).abs().max() < 0.05
     assert not torch.equal(ratio[:, 0] > 0.5, ratio[:, 1] > 0.5)
+    # A feature that stays keeps its own weight in the row.
+    weight = 0.5 + torch.rand(4000, 3)
+    ratio = encoding.train().product(x, matrix, weight) / (weight * whole)
+    assert ((ratio.abs() < 1e-5) | ((ratio - 1 / 0.75).abs() < 1e-4)).all()
 
 
 def test_periodic_is_sines_and_cosines_a_linear_layer_for_each_feature_and_relu() -> None:
