@@ -48,10 +48,10 @@ def find_copies(
         moved = np.flatnonzero((before > 0) & (today > 0) & (before != today))
         # The bits of both closes as one number.
         key = before[moved].view(np.int32).astype(np.int64) << 32 | today[moved].view(np.int32)
-        _, start, group, size = np.unique(key, return_index=True, return_inverse=True, return_counts=True)
+        _, start, group = np.unique(key, return_index=True, return_inverse=True)
         # The oldest of a group is the original of all others, so that n stocks make n - 1 pairs.
         oldest = start[group]
-        copies = np.flatnonzero((size[group] > 1) & (oldest != np.arange(len(group))))
+        copies = np.flatnonzero(oldest != np.arange(len(group)))
         pairs.append(moved[copies] * len(by_age) + moved[oldest[copies]])
         days.append(np.full(len(copies), number))
     pair, day = np.concatenate(pairs), np.concatenate(days)

@@ -58,6 +58,26 @@ def test_a_few_bad_prints_in_a_copy_do_not_hide_it(make_market: Market) -> None:
     assert len(copy.days) == 300 - SHARED_DAYS
 
 
+def test_a_copy_ends_where_one_of_the_two_moves_and_the_other_stands_still(make_market: Market) -> None:
+    for still in (4, 11):
+        close = make_market(days=400, stocks=16, missing=0.0)["close"]
+        close[:200, 11] = close[:200, 4]
+        close[200:, still] = close[199, still]
+        (copy,) = find_copies(grid_of(close))
+        assert (copy.stock, copy.original) == (11, 4)
+        assert (
+            copy.days.tolist() == list(range(SHARED_DAYS, copy.days[-1] + 1)) and 200 <= copy.days[-1] <= 206
+        )
+
+
+def test_a_day_on_which_neither_moves_is_what_the_last_moves_were(make_market: Market) -> None:
+    close = np.repeat(make_market(days=100, stocks=16, missing=0.0)["close"], 2, axis=0)
+    close[:, 11] = close[:, 4]
+    (copy,) = find_copies(grid_of(close))
+    # Every second day moves, so the sixtieth move is that of day 120.
+    assert copy.days.tolist() == list(range(2 * SHARED_DAYS, 200))
+
+
 def test_what_comes_later_decides_nothing(make_market: Market) -> None:
     close = make_market(days=300, stocks=16)["close"]
     close[50:220, 11] = close[50:220, 4]

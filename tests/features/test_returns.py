@@ -85,6 +85,6 @@ def test_a_price_that_never_moves_has_a_streak_of_0_and_no_efficiency() -> None:
     flat = History(*[still] * 8, np.arange(80.0)[:, None], still * 0)
     with np.errstate(all="ignore"):
         values = dict(path_features(flat))
-    assert (values["x_streak"][1:] == 0).all()
+    assert (values["x_streak"][1:] == 0).all() and (values["x_up_days_5d"][5:] == 0).all()
     assert np.isnan(values["x_efficiency_20d"]).all()
     assert np.isnan(values["x_rsi_14d"]).all()
