@@ -126,23 +126,42 @@ def test_a_move_of_the_day_is_no_split_even_where_its_range_is_unknown(
         assert find_splits(grid_of(table)) == ([(80, 7, ratio)] if found else [])
 
 
-def test_a_close_ten_per_cent_off_the_ratio_is_no_split_however_wild_the_stock(make_market: Market) -> None:
-    for off, found in ((0.08, True), (0.12, False)):
-        table = make_market(days=120, stocks=20, missing=0.0)
-        moves = np.resize([0.04, 0.0, -0.04], 120)
-        moves[80] = np.log(1 / 20) + off
-        table["close"][:, 7] = 100 * np.exp(np.cumsum(moves))
-        for name in ("open", "high", "low"):
-            table[name][:, 7] = table["close"][:, 7]
-        table["volume"][:, 7] = 1000
-        found_here = [s for s in find_splits(grid_of(table)) if s.stock == 7]
-        assert found_here == ([(80, 7, Fraction(1, 20))] if found else [])
+@pytest.mark.parametrize(
+    ("usual_move", "ratio", "off", "volume_times", "found"),
+    [
+        *(
+            (0.02, Fraction(1, 20), 0.08, 1, True),
+            (0.02, Fraction(1, 20), 0.12, 1, False),
+        ),  # far and calm: 10 %
+        *(
+            (0.02, Fraction(1, 20), 0.05, 4, True),
+            (0.02, Fraction(1, 20), 0.07, 4, False),
+        ),  # far and busy: 6 %
+        *((0.02, Fraction(2, 3), 0.02, 1, True), (0.02, Fraction(2, 3), 0.045, 1, False)),  # near: 3 %
+        *((0.003, Fraction(1, 2), 0.015, 1, True), (0.003, Fraction(1, 2), 0.035, 1, False)),  # 5 deviations
+        *((0.02, Fraction(2, 3), 0.0, 2.5, True), (0.02, Fraction(2, 3), 0.0, 3.5, False)),  # near and busy
+    ],
+)
+def test_a_split_s_own_return_is_small_for_the_stock_its_ratio_and_its_volume(
+    make_market: Market, usual_move: float, ratio: Fraction, off: float, volume_times: float, found: bool
+) -> None:
+    table = make_market(days=120, stocks=20, missing=0.0)
+    market = np.median(np.log(np.delete(table["close"][80] / table["close"][79], 7)))
+    moves = np.resize([usual_move, 0.0, -usual_move], 120)
+    moves[80] = np.log(float(ratio)) + market + off
+    close = 100 * np.exp(np.cumsum(moves))
+    for name in PRICES:
+        table[name][:, 7] = close
+    table["volume"][:, 7] = 1000
+    table["volume"][80, 7] *= volume_times / float(ratio)
+    assert [s for s in find_splits(grid_of(table)) if s.stock == 7] == ([(80, 7, ratio)] if found else [])
 
 
-def test_the_market_s_own_fall_is_taken_out_first(make_market: Market) -> None:
+@pytest.mark.parametrize("fall", [0.8, 0.9])
+def test_the_market_s_own_fall_is_taken_out_first(make_market: Market, fall: float) -> None:
     table = make_market(days=120, stocks=20, missing=0.0)
     for name in PRICES:
-        table[name][80:] *= 0.8
+        table[name][80:] *= fall
     assert find_splits(grid_of(table)) == []
     split(table, 80, 7, Fraction(1, 2))
     assert find_splits(grid_of(table)) == [(80, 7, Fraction(1, 2))]
