@@ -11,6 +11,7 @@ import pytest
 
 from atft.daily.checks import AlarmOptions, DayChecks, check_day, write_checks
 from atft.daily.scorer import DayScores
+from atft.data.day_features import day_features
 from atft.errors import InputError
 
 
@@ -46,6 +47,37 @@ def test_inputs_that_are_missing_or_outside_are_named(daily: Any) -> None:
     )
 
 
+def test_two_stocks_and_a_twentieth_of_those_that_know_an_input_may_be_outside_by_chance(daily: Any) -> None:
+    cache, last = daily.cache, len(daily.cache) - 1
+    values = day_features(cache, last, cache.day(last).ranked)[:, cache.manifest.features.index("x_1")]
+    known = np.sort(values[~np.isnan(values)]).astype(float)
+    chance = int(0.05 * len(known)) + 2
+    assert 2 <= chance < len(known) / 2
+    ranges = json.loads(json.dumps(daily.scorer.learned["ranges"]))
+    for below, above in (
+        (0, chance),
+        (chance, 0),
+        (1, chance - 1),
+        (0, chance + 1),
+        (chance + 1, 0),
+        (2, chance - 1),
+    ):
+        low, high = known[below], known[len(known) - 1 - above]  # a value at an end is inside
+        ranges["features"]["x_1"] = [low, high, 1.0]
+        assert checks_of(daily, ranges=ranges).outside == (["x_1"] if below + above > chance else [])
+
+
+def test_an_input_is_missing_where_less_than_half_of_the_usual_share_knows_it(daily: Any) -> None:
+    cache, last = daily.cache, len(daily.cache) - 1
+    values = day_features(cache, last, cache.day(last).ranked)[:, cache.manifest.features.index("x_1")]
+    share = float((~np.isnan(values)).mean())
+    assert share > 0
+    ranges = json.loads(json.dumps(daily.scorer.learned["ranges"]))
+    for usual, missing in ((1.98 * share, []), (2.02 * share, ["x_1"])):
+        ranges["features"]["x_1"][2] = usual
+        assert checks_of(daily, ranges=ranges).missing == missing
+
+
 def test_a_market_wide_column_counts_where_the_network_reads_it(daily: Any) -> None:
     name, day = "regime_volatility", len(daily.cache) - 1
     reads = daily._replace(scorer=daily.scorer._replace(regimes=(name,)))
@@ -60,12 +92,23 @@ def test_a_market_wide_column_counts_where_the_network_reads_it(daily: Any) -> N
     value = float(daily.cache.regime[day, 0])
     assert found(value, value).outside == [] and found(value + 1, value + 2).outside == [name]
     assert found(value, value).inputs == 7
+    assert found(value - 2, value - 1).outside == [name]
+    kept = daily.cache.regime[day, 0]
+    daily.cache.regime[day, 0] = np.nan
+    try:
+        assert (found(value, value).missing, found(value, value).outside) == ([name], [])
+    finally:
+        daily.cache.regime[day, 0] = kept
 
 
 def test_each_limit_gives_an_alarm_and_what_is_unknown_does_too(daily: Any) -> None:
     checks = replace(checks_of(daily), coverage=0.95)
     beyond = AlarmOptions(age_days=30, missing=0.1, outside=0.1, coverage=1.0)
     assert checks.alarms(beyond) == ["age_days 39, most 30", "coverage 0.95, least 1"]
+    assert checks.alarms(AlarmOptions(age_days=39, missing=0, outside=0, coverage=0.95)) == []
+    drifted = replace(checks, missing=["x_1"], outside=["x_2", "x_3"])
+    limits = AlarmOptions(missing=0.16, outside=0.34)
+    assert drifted.alarms(limits) == ["missing 0.1667, most 0.16"], "shares of 6 inputs"
     former = checks_of(daily, ranges=None)
     assert former.missing is None and former.alarms(AlarmOptions(missing=0.5)) == [
         "missing unknown, most 0.5"
