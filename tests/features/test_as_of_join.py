@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from atft.errors import InputError
-from atft.features.as_of_join import check_known, join_panel, usable_from
+from atft.features.as_of_join import check_known, join_panel, latest_known, usable_from
 from atft.features.known_rows import JoinOptions
 
 MONDAY = date(2015, 1, 5)
@@ -59,6 +61,22 @@ def test_a_row_gets_the_latest_row_known_the_lag_before_as_a_plain_loop_does(
             if c == code and d <= day and sum(d < other <= day for other in DAYS) >= lag
         ]
         assert value == (max(usable)[1] if usable else None), (day, code)
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 10_000), st.integers(1, 30), st.integers(1, 30))
+def test_the_latest_known_row_is_that_of_a_plain_loop_however_late_rows_and_days_are(
+    seed: int, latest_usable: int, latest_day: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    known = sorted({(int(c), int(d)) for c, d in rng.integers(0, (4, latest_usable), (12, 2))})
+    code, usable = np.array(known).T
+    of_row, day = rng.integers((-1, 0), (5, latest_day), (30, 2)).T
+    found, matched = latest_known(code, usable, of_row, day)
+    for i, row in enumerate(zip(of_row, day, strict=True)):
+        rows = [k for k in range(len(known)) if code[k] == row[0] and usable[k] <= row[1]]
+        assert matched[i] == bool(rows)
+        assert not rows or found[i] == rows[-1]
 
 
 def test_what_is_published_on_a_weekend_is_known_on_monday() -> None:
@@ -164,6 +182,31 @@ def test_a_file_without_a_row_is_one_line(tmp_path: Path, on: str, suffix: str) 
         pl.read_parquet(file).head(0).write_parquet(file)
     with pytest.raises(InputError, match="no rows, only the names of columns"):
         join_panel(panel, file, tmp_path / "out.parquet", JoinOptions(on=on))
+
+
+def test_a_panel_of_no_row_or_of_files_that_differ_is_one_line_and_of_files_alike_is_whole(
+    tmp_path: Path,
+) -> None:
+    folder, out = tmp_path / "panel", tmp_path / "out.parquet"
+    folder.mkdir()
+    whole = pl.read_parquet(panel_of(tmp_path / "panel.parquet"))
+    file = file_of(tmp_path / "fundamentals.csv", [("a", DAYS[3], 1.0), ("b", DAYS[9], 2.0)])
+    parts = whole[:50], whole[50:]
+    for name, part in zip(("a", "b"), parts, strict=True):
+        part.write_parquet(folder / f"{name}.parquet")
+    join_panel(folder, file, out, JoinOptions())
+    together = pl.read_parquet(out)
+    join_panel(tmp_path / "panel.parquet", file, out, JoinOptions())
+    assert together.equals(pl.read_parquet(out)) and together["x_eps"].is_not_null().any()
+    parts[1].with_columns(pl.col("x_0").cast(pl.Float64)).write_parquet(folder / "b.parquet")
+    with pytest.raises(
+        InputError, match=r"b\.parquet: other columns or types than a\.parquet; write them alike"
+    ):
+        join_panel(folder, file, tmp_path / "other.parquet", JoinOptions())
+    whole[:0].write_parquet(tmp_path / "empty.parquet")
+    with pytest.raises(InputError, match=r"empty\.parquet: the panel has no row"):
+        join_panel(tmp_path / "empty.parquet", file, tmp_path / "other.parquet", JoinOptions())
+    assert not (tmp_path / "other.parquet").exists()
 
 
 def test_a_column_is_not_joined_twice_and_the_panel_not_overwritten(tmp_path: Path) -> None:
