@@ -92,6 +92,7 @@ def _period_columns(scorer: Scorer, cache: DayCache) -> PeriodColumns:
         fold = read_fold_dates(scorer.learned["fold"])
         return lambda day: {"split": fold.period_of(day), "fold": fold.fold, "causal": fold.causal}
     split = (scorer.config.get("data") or {}).get("split") or {}
-    options = plain_options(SplitOptions, split, str(scorer.files[0]))
+    # A run of the plain split: the folds that its configuration may describe have no part in it.
+    options = plain_options(SplitOptions, {**split, "folds": None}, str(scorer.files[0]))
     manifest = cache.manifest
     return lambda day: {"split": period_name(manifest.dates, options, manifest.longest_label_days, day)}

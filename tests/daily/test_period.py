@@ -43,6 +43,23 @@ def test_a_networks_period_has_the_scores_and_the_splits_of_its_run(
     assert f"{no_forecasts} of {sum(counted.values())} days are no forecasts" in printed.out
 
 
+def test_a_run_whose_configuration_describes_folds_has_the_splits_of_its_dates(
+    tiny_run: Any, atft: Command, tmp_path: Path
+) -> None:
+    folds = ["--data.split.folds", "{val_days: 10}", "--trainer.max_epochs", "1", "--baselines", "[]"]
+    logs = ["--trainer.default_root_dir", tmp_path / "logs"]
+    assert atft("fit", "--config", tiny_run.config, *folds, *logs).code == 0
+    (run,) = (tmp_path / "logs").glob("*/version_0")
+    period = ["--from", "2015-03-10", "--to", "2015-04-20", "--run"]
+    for directory in (run, tiny_run.directory):
+        out = tmp_path / f"{directory.parent.parent.name}.parquet"
+        printed = atft("predict", *period, directory, "--out", out)
+        assert printed.code == 0, printed.err
+    with_folds, without = scored(tmp_path / "logs.parquet"), scored(out)
+    assert with_folds.select(*KEYS, "split").equals(without.select(*KEYS, "split"))
+    assert set(with_folds["split"]) >= {"val", "test"} and "fold" not in with_folds.columns
+
+
 def days_of(frame: pl.DataFrame) -> tuple[Any, Any]:
     return frame["date"].min(), frame["date"].max()
 
