@@ -8,6 +8,7 @@ import lightning.pytorch as pl
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from atft.callbacks.guards.early_stopping import EarlyStopping
+from atft.callbacks.record.messages import append_log
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.callbacks.record.run_record import RunRecord
 from atft.data.loader import lost_workers
@@ -132,6 +133,10 @@ class Trainer(RunTrainer):
         data.prepare_training()
         check_start(self, data, resumed)
         self._begin(model, data, resumed)
+        for line in data.lines_of("train") if self.is_global_zero else ():
+            append_log(self.directory, line)
+            if not self._quiet:
+                print(line)  # noqa: T201
         try:
             with third_parties_silenced(), lost_workers():
                 super().fit(model, datamodule=data, ckpt_path=resumed)

@@ -35,7 +35,8 @@ def test_a_run_leaves_the_files_of_fit_but_for_the_scores(python_run: Any, tiny_
     receipt = read_receipt(directory)
     assert (receipt.status, receipt.epochs, receipt.optimizer) == ("completed", 2, "AdamW")
     assert receipt.missing == [] and receipt.days["train"].seen == receipt.days["train"].planned > 0
-    assert len((directory / "run.log").read_text().splitlines()) == 2
+    log = (directory / "run.log").read_text().splitlines()
+    assert log[:-2] == python_run.data.lines_of("train") and all("epoch" in line for line in log[-2:])
 
 
 def test_every_guard_and_monitor_of_fit_is_there(python_run: Any) -> None:
@@ -88,6 +89,19 @@ def test_a_loss_that_is_not_finite_ends_the_run(python_run: Any, tmp_path: Path)
     with pytest.raises(NonFiniteLoss):
         trainer.fit(task, python_run.data)
     assert read_receipt(trainer.directory).status == "failed"
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_what_the_calendar_left_out_is_a_line_when_a_run_starts(
+    quiet: bool, python_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    line = "left out, rows on weekdays that the market rarely trades: 1"
+    monkeypatch.setattr(python_run.data, "lines_of", lambda period: [line, period])
+    trainer = Trainer(tmp_path, max_epochs=1, accelerator="cpu", quiet=quiet)
+    trainer.fit(python_task(python_run.data), python_run.data)
+    assert (trainer.directory / "run.log").read_text().count(line) == 1
+    printed = capsys.readouterr().out
+    assert printed == "" if quiet else printed.startswith(f"{line}\ntrain\n")
 
 
 def test_an_optimiser_that_does_not_step_is_an_error_before_the_run(python_run: Any, tmp_path: Path) -> None:
