@@ -66,7 +66,7 @@ class FeatureEncoding(ScaledModule):
         self.features, self.kind, self.dropout = features, kind, dropout
         self.size = 1 if kind == "none" else bins
         self.variance = 1.0
-        """Of a rank's encoding, summed over its numbers: what a first layer's weights are scaled by."""
+        """Mean square of a rank's encoding, summed over its numbers: what a first layer's weights are scaled by."""
         if kind == "piecewise_linear":
             self.variance = bins / 4
             self.register_buffer("edges", equal_edges(features, bins, RANK_BOUND))

@@ -1,5 +1,7 @@
 """Variable selection: weights that sum to one, a linear start, no big tensor."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -52,6 +54,27 @@ def test_without_a_gated_residual_the_embedding_is_linear_in_the_encoding_and_ha
         block.refine.bias.normal_()
     expected = encoding(x).flatten(-2) @ block.value + block.refine.bias
     torch.testing.assert_close(block(x), expected)
+
+
+def test_a_weight_multiplies_its_feature_s_encoding_and_chooses_its_level() -> None:
+    torch.manual_seed(0)
+    encoding, x = FeatureEncoding(6, "piecewise_linear", 4), torch.randn(9, 6)
+    block = VariableSelection(encoding, 16, dropout=0.5, refine=False)
+    weight = block.weights(x)
+    encoded = (6 * weight[:, None] * encoding(x)).flatten(-2)
+    torch.testing.assert_close(block(x), encoded @ block.value + weight @ block.level + block.refine.bias)
+    alike = VariableSelection(encoding, 16, dropout=0.5, select=False).weights(x)
+    torch.testing.assert_close(alike, torch.full((9, 6), 1 / 6))
+
+
+@pytest.mark.parametrize("kind", ["none", "piecewise_linear"])
+def test_a_new_embedding_of_ranks_has_a_mean_square_of_nearly_1_before_it_is_refined(kind: Any) -> None:
+    torch.manual_seed(0)
+    encoding, ranks = FeatureEncoding(30, kind, 8), 3**0.5 * (2 * torch.rand(4000, 30) - 1)
+    refined, plain = (VariableSelection(encoding, 400, 0.0, refine=refine) for refine in (True, False))
+    assert encoding.product(ranks, refined.value).square().mean().item() == pytest.approx(1, rel=0.1)
+    bound = (30 * encoding.size) ** -0.5
+    assert 0.99 * bound < plain.value.max() <= bound and -bound <= plain.value.min() < -0.99 * bound
 
 
 def test_every_parameter_gets_a_gradient() -> None:
