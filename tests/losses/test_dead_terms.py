@@ -61,6 +61,8 @@ def test_a_term_counts_as_long_as_its_present_weight_is_above_zero(
 def test_an_epoch_without_a_measurement_names_nothing() -> None:
     watch = DeadTerms({"ic": 1.0})
     assert watch.close_epoch() == ()
+    watch.record({"ic": 0.0})
+    assert watch.close_epoch() == ("ic",) and watch.close_epoch() == ()
 
 
 def test_collapsed_scores_kill_every_term_that_needs_an_order(make_batch: Callable[..., DayBatch]) -> None:

@@ -16,6 +16,7 @@ def test_a_block_shows_sectors_up_to_its_highest_and_the_panel_says_how_many_the
         assert sector_count(sector) == 7
         with known_sectors(None):
             assert sector_count(sector) == 3
+        assert sector_count(sector) == 7
     assert sector_count(sector) == 3
 
 

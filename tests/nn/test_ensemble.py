@@ -11,7 +11,7 @@ from atft.batch import DayBatch, Forecast
 from atft.daily.network_scorer import load_network
 from atft.errors import InputError
 from atft.losses.objective import DayObjective, ObjectiveOptions
-from atft.network import Explainable, Network, NetworkInputs, Pretrainable, build_network
+from atft.network import Explainable, Network, NetworkInputs, Pretrainable, Scaling, build_network
 from atft.nn.atft_gat_fan import ATFTGATFAN
 from atft.nn.ensemble import Ensemble, ensemble_of, member_of
 from atft.nn.member_ranks import mean_of_ranks
@@ -54,11 +54,38 @@ def test_each_member_gets_the_gradient_of_its_own_loss(make_batch: MakeBatch) ->
             torch.testing.assert_close(ours.grad, alone.grad / 2, atol=1e-6, rtol=1e-4)
 
 
+def test_scaling_reaches_each_member_and_while_training_the_score_is_their_mean(
+    make_batch: MakeBatch,
+) -> None:
+    batch, both = make_batch(stocks=30), ensemble(2).eval()
+    before = both(batch).members
+    both.set_scaling(Scaling(torch.full((5,), 0.5), torch.full((5,), 3.0), torch.zeros(0), torch.ones(0)))
+    forecast = both(batch)
+    for number, member in enumerate(both.networks):
+        assert not torch.allclose(forecast.members[..., number], before[..., number])
+        assert torch.equal(forecast.members[..., number], member(batch).score)
+    trained = both.train()(batch)
+    torch.testing.assert_close(trained.score, trained.members.mean(-1))
+
+
+def test_explanations_are_the_members_mean_and_states_stand_side_by_side(make_batch: MakeBatch) -> None:
+    batch, both = make_batch(stocks=30), ensemble(2).eval()
+    of_members = [member.explain(batch) for member in both.networks]
+    for whole, *parts in zip(both.explain(batch), *of_members, strict=True):
+        assert (whole is None) == (parts[0] is None)
+        if whole is not None:
+            torch.testing.assert_close(whole, (parts[0] + parts[1]) / 2)
+    states = [member.encode(batch) for member in both.networks]
+    assert torch.equal(both.encode(batch), torch.cat(states, dim=2))
+
+
 def test_parts_and_groups_are_those_of_all_members() -> None:
     both = ensemble(2)
-    alone = both.networks[0].parameter_groups()
+    alone = [member.parameter_groups() for member in both.networks]
     groups = both.parameter_groups()
-    assert {name: len(group) for name, group in groups.items()} == {n: 2 * len(g) for n, g in alone.items()}
+    for name, group in groups.items():
+        assert list(map(id, group)) == [id(p) for of_member in alone for p in of_member[name]]
+    assert groups.keys() == alone[0].keys()
     both.set_parts(graph=False)
     assert not both.parts["graph"] and not any(p.requires_grad for p in groups["graph"])
     assert both.reads == both.networks[0].reads and both.horizons == (1, 5)
