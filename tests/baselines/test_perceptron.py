@@ -7,6 +7,7 @@ import pytest
 
 from atft.baselines import perceptron as module
 from atft.baselines.perceptron import Perceptrons, fit_perceptrons
+from atft.baselines.stock_days import StockDays
 from tests.support.stock_days import matrix, planted_days
 
 MEDIAN, IQR = np.zeros(5, np.float32), np.ones(5, np.float32)
@@ -37,6 +38,26 @@ def test_it_finds_a_line_and_a_product_on_unseen_days(perceptrons: Perceptrons) 
     unseen = planted_days(days=10, seed=5)
     rank_ic = unseen.rank_ic(perceptrons.score(matrix(unseen)))
     assert rank_ic[0] > 0.4 and rank_ic[1] > 0.15
+
+
+def test_the_epoch_with_the_best_validation_rank_ic_is_kept_and_few_are_fitted_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+    monkeypatch.setattr(module, "MAX_EPOCHS", 60)
+    train, val, measured = planted_days(30), planted_days(days=3, seed=1), []
+    plain = StockDays.rank_ic
+
+    def recorded(days: StockDays, scores: np.ndarray) -> np.ndarray:
+        measured.append(plain(days, scores))
+        return measured[-1]
+
+    monkeypatch.setattr(StockDays, "rank_ic", recorded)
+    found = fit_perceptrons(train, val, MEDIAN, IQR)
+    rank_ics = np.stack(measured)
+    assert found.epochs == (rank_ics.argmax(axis=0) + 1).tolist()
+    np.testing.assert_array_equal(plain(val, found.score(matrix(val))), rank_ics.max(axis=0))
+    assert len(rank_ics) == max(found.epochs) + module.PATIENCE < 60
 
 
 def test_a_seed_gives_the_same_bits_and_another_seed_others(perceptrons: Perceptrons) -> None:

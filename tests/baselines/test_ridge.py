@@ -73,3 +73,12 @@ def test_no_usable_day_raises_in_one_line() -> None:
     for train in (unknown, replace(unknown, sizes=unknown.sizes[:0], target=unknown.target[:0])):
         with pytest.raises(InputError, match="ridge baseline: no training day has two stocks"):
             fit_ridge(train, MEDIAN, IQR)
+
+    empty = ((f, t, np.zeros_like(v)) for f, t, v in days(count=2))
+    with pytest.raises(InputError, match="ridge baseline: no training day has two stocks"):
+        fit_ridge(empty, MEDIAN, IQR)
+    one_horizon = ((f, t, v & [True, False]) for f, t, v in days(count=2))
+    with pytest.raises(InputError, match="two stocks with known targets at every horizon"):
+        fit_ridge(one_horizon, MEDIAN, IQR)
+    with pytest.raises(InputError, match="ridge baseline"):
+        fit_ridge([], MEDIAN, IQR)
