@@ -96,9 +96,11 @@ def test_the_nearest_correlate_positively_and_peers_of_the_sector_need_not() -> 
 def test_stocks_that_cannot_be_correlated_have_no_edge_in_either_direction() -> None:
     returns = _returns()
     returns[:, 3] = 0.01
+    returns[:, 7] = returns[:, 8]  # alike on the few days that it has
     returns[:25, 7] = np.nan
     returns[:, 9] = np.nan
-    neighbour, weight = nearest_stocks(returns, np.zeros(30, np.int16), GraphOptions(4, 40, 20, 5, 3))
+    # All others may be neighbours.
+    neighbour, weight = nearest_stocks(returns, np.zeros(30, np.int16), GraphOptions(29, 40, 20, 5, 29))
     assert (neighbour[[3, 7, 9]] == -1).all()
     assert not np.isin(neighbour, [3, 7, 9]).any()
     assert np.isfinite(weight).all()
@@ -109,6 +111,29 @@ def test_stocks_that_cannot_be_correlated_have_no_edge_in_either_direction() -> 
 def test_too_little_history_or_company_gives_no_edge(returns: np.ndarray) -> None:
     neighbour, _ = nearest_stocks(returns, np.zeros(returns.shape[1], np.int16), PLAIN)
     assert (neighbour == -1).all()
+
+
+def test_a_stock_of_just_enough_days_has_neighbours_and_is_one() -> None:
+    returns = _returns()
+    returns[:, 7] = returns[:, 8]
+    returns[:20, 7] = np.nan
+    neighbour, _ = nearest_stocks(returns, NO_SECTOR, GraphOptions(29, 40, 20, 5, 0))
+    assert neighbour[7, 0] == 8 and 7 in neighbour[8]
+
+
+def test_sectors_smaller_than_their_neighbours_are_all_neighbours() -> None:
+    sector = np.repeat(np.arange(4, dtype=np.int16), (1, 2, 3, 24))
+    neighbour, weight = nearest_stocks(_returns(), sector, GraphOptions(0, 40, 20, 5, 5))
+    for members in ([0], [1, 2], [3, 4, 5]):
+        for stock in members:
+            others = sorted(set(members) - {stock})
+            assert sorted(neighbour[stock][neighbour[stock] >= 0].tolist()) == others
+            assert weight[stock, :, 1].sum() == len(others)
+
+
+def test_either_kind_of_neighbours_alone_and_a_refresh_each_day_are_options() -> None:
+    for k, sector_k in ((1, 0), (0, 1), (5, 5)):
+        assert GraphOptions(k=k, sector_k=sector_k, refresh_days=1).width == k + sector_k
 
 
 def test_fewer_stocks_than_k_is_no_error() -> None:
