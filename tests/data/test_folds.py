@@ -1,6 +1,5 @@
 """Folds: no training label meets a day or a label that validates or tests, and every day is scored as promised."""
 
-from dataclasses import replace
 from datetime import date, timedelta
 from itertools import combinations
 from math import comb
@@ -111,19 +110,6 @@ def test_test_days_after_the_period_are_in_no_fold_and_no_label_reaches_them() -
     assert split.train[-1] == 191
     walk = resolved(options(1, every=60, val_days=20, period=iso(100, 199)))
     assert walk.test.tolist() == span(160, 191)
-
-
-@pytest.mark.parametrize(("every", "count"), [(126, 2), (127, 1), (64, 2), (63, 3)])
-def test_as_many_folds_are_counted_as_can_be_resolved(every: int, count: int) -> None:
-    # Days 200 to 326 are scored: the labels and the embargo of day 327 would reach the test days.
-    asked = options(0, every=every, val_days=40, period=iso(200, 330), test=iso(335, 399))
-    assert count_folds(CALENDAR, asked, LABEL, LOOKBACK) == count
-    splits = [resolved(replace(asked, fold=fold)) for fold in range(count)]
-    assert [day for split in splits for day in split.test.tolist()] == span(200, 326)
-    assert [split.fold for split in splits] == [f"fold {i} of {count} (walk_forward)" for i in range(count)]
-    with pytest.raises(InputError, match=f"makes {count}: give 0 to {count - 1}"):
-        resolved(replace(asked, fold=count))
-    assert resolved(replace(asked, fold=None)).fold == ""
 
 
 def test_validation_goes_between_scored_stretches_where_there_is_room_only_there() -> None:

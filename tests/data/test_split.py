@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -5,7 +6,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from atft.data.split import Split, SplitOptions, period_name, resolve_split, stock_floor
+from atft.data.folds import FoldOptions
+from atft.data.split import Split, SplitOptions, count_folds, period_name, resolve_split, stock_floor
 from atft.errors import InputError
 
 
@@ -160,6 +162,20 @@ def test_a_training_day_that_knows_too_few_targets_of_every_horizon_does_not_tra
     # Where no day knows enough all stay: the check of the training days says so.
     none = resolve_split(CALENDAR, options, 5, 20, [50] * 400, np.full((400, 2), 19))
     assert none.train.tolist() == whole.train.tolist()
+
+
+@pytest.mark.parametrize(("every", "count"), [(126, 2), (127, 1), (64, 2), (63, 3)])
+def test_as_many_folds_are_counted_as_can_be_resolved(every: int, count: int) -> None:
+    # Days 200 to 326 are scored: 5 days of labels and 3 of embargo would reach the test days from day 327.
+    folds = FoldOptions(every=every, val_days=40, period=_iso(200, 330))
+    asked = SplitOptions(_iso(0, 99), _iso(100, 199), _iso(335, 399), embargo_days=3, fold=0, folds=folds)
+    assert count_folds(CALENDAR, asked, 5, 20) == count
+    splits = [_split(replace(asked, fold=fold)) for fold in range(count)]
+    assert [day for split in splits for day in split.test.tolist()] == list(range(200, 327))
+    assert [split.fold for split in splits] == [f"fold {i} of {count} (walk_forward)" for i in range(count)]
+    with pytest.raises(InputError, match=f"makes {count}: give 0 to {count - 1}"):
+        _split(replace(asked, fold=count))
+    assert _split(replace(asked, fold=None)).fold == ""
 
 
 def test_a_period_may_be_one_day() -> None:
