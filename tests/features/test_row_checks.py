@@ -1,13 +1,14 @@
 """Frozen prices and jumps: what is left out, and that nothing later decides it."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from atft.errors import InputError
 from atft.features import row_checks
-from atft.features.checked_prices import CheckedPrices
+from atft.features.checked_prices import CheckedPrices, nothing_checked
 from atft.features.options import FeatureOptions
 from atft.features.prices import PriceGrid
 from atft.features.row_checks import check_rows
@@ -157,6 +158,30 @@ def test_of_many_findings_three_are_named_in_an_error_and_ten_in_the_report() ->
     assert note.endswith("s19 = s0 from 2015-03-02, s20 = s0 from 2015-03-02 and 4 more codes")
     with pytest.raises(InputError, match=r"14: s11 = s5 .*, s13 = s0 \S+ \S+ and 11 more codes; correct"):
         check_rows(grid_of(family), FeatureOptions(copies="error"))
+
+
+def test_what_later_days_need_of_these_is_carried_on() -> None:
+    nan = np.nan
+    close = np.array(
+        [[10, nan, nan, nan], [11, 7, nan, nan], [12, 8, nan, nan], [nan, 9, 5, nan], [nan, nan, 6, nan]]
+    )
+    whole = check_rows(grid_of(close), FeatureOptions()).carried
+    early = check_rows(grid_of(close[:3]), FeatureOptions()).carried
+    assert early.first_row.tolist() == [0, 1, -1, -1]
+    np.testing.assert_array_equal(early.read_close, [12, 8, nan, nan])
+    # The days after the third alone, as where the first days are not in memory.
+    later, none = replace(grid_of(close[3:]), start=3), nothing_checked(4)
+    moved = check_rows(later, FeatureOptions(), none._replace(carried=early)).carried
+    for carried in (whole, moved):
+        assert carried.first_row.tolist() == [0, 1, 3, -1]
+        np.testing.assert_array_equal(carried.read_close, [12, 9, 6, nan])
+        np.testing.assert_array_equal(carried.close, [12, 9, 6, nan])
+
+
+def test_the_close_as_it_was_read_is_carried_on_where_splits_are_adjusted() -> None:
+    carried = check_rows(split_grid(), FeatureOptions(splits="adjust")).carried
+    np.testing.assert_array_equal(carried.read_close, split_grid().close[-1])
+    assert carried.close[2] == pytest.approx(2 * carried.read_close[2])
 
 
 def test_a_split_beyond_the_cap_is_counted_once_as_a_split() -> None:
