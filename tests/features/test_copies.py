@@ -1,6 +1,7 @@
 """Copies: two codes of one stock are found among any number, and only while one repeats the other."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -85,6 +86,24 @@ def test_what_comes_later_decides_nothing(make_market: Market) -> None:
     for cut in (130, 200, 250):
         part = find_copies(grid_of(close[:cut]))[0].days
         assert part.tolist() == [d for d in whole if d < cut]
+
+
+def test_the_last_days_alone_find_what_the_whole_finds_given_the_first_rows(make_market: Market) -> None:
+    close = make_market(days=400, stocks=16, missing=0.0)["close"]
+    starts = np.zeros(16, dtype=np.int32)
+    for stock, original, start in ((2, 7, 20), (9, 7, 200), (11, 12, 30)):
+        close[:, stock] = close[:, original]
+        close[:start, stock], starts[stock] = np.nan, start
+    whole = find_copies(grid_of(close))
+    assert [(c.stock, c.original) for c in whole] == [(2, 7), (9, 7), (11, 12)]
+    # From day 150 on all but one of them look as old as the others.
+    later = replace(grid_of(close[150:]), start=150)
+    found = find_copies(later, 160, np.where(starts < 150, starts, -1).astype(np.int32))
+    assert [(c.stock, c.original) for c in found] == [(2, 7), (9, 7), (11, 12)]
+    for part, every in zip(found, whole, strict=True):
+        assert (part.days + 150).tolist() == every.days[every.days >= 310].tolist()
+    # A copy that ended before the days that are judged is none of theirs.
+    assert find_copies(grid_of(close[:300]), 300) == []
 
 
 def test_ten_copies_among_a_thousand_stocks_are_found() -> None:
