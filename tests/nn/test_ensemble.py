@@ -75,6 +75,15 @@ def test_explanations_are_the_members_mean_and_states_stand_side_by_side(make_ba
         assert (whole is None) == (parts[0] is None)
         if whole is not None:
             torch.testing.assert_close(whole, (parts[0] + parts[1]) / 2)
+
+    for graph in (True, False):
+        both.set_parts(graph=graph)
+        of_members = [member.explain(batch) for member in both.networks]
+        for whole, *parts in zip(both.explain(batch), *of_members, strict=True):
+            assert (whole is None) == (parts[0] is None)
+            if whole is not None:
+                torch.testing.assert_close(whole, (parts[0] + parts[1]) / 2)
+    assert both.explain(batch).neighbours is None
     states = [member.encode(batch) for member in both.networks]
     assert torch.equal(both.encode(batch), torch.cat(states, dim=2))
 
