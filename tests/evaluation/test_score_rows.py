@@ -226,5 +226,5 @@ def test_context_that_repeats_or_has_nothing_raises(tmp_path: Path) -> None:
     frame = foreign_frame(days=12)
     with pytest.raises(InputError, match="rows repeat a date and code"):
         read_context(write_foreign(tmp_path / "a.parquet", frame.drop("score", "target")))
-    with pytest.raises(InputError, match="no column of context"):
+    with pytest.raises(InputError, match="no context column"):
         read_context(write_foreign(tmp_path / "a.parquet", frame.select("date", "code", "target")))
