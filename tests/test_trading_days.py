@@ -133,8 +133,8 @@ def test_a_date_in_the_future_raises_under_every_option(day: date) -> None:
     message = message_of(usual() | {day: 1}, rare_weekdays="keep", thin_days="keep", gaps="keep")
     assert f"1 date in the future, the last {day} (today is 2026-01-05); correct or remove" in message
 
-    assert f"1 dates are in the future, the last {day} (today is 2026-01-05); correct or remove" in message
-    assert ": 1 dates are in the future" in message_of(usual() | {TODAY: 80, day: 80}, gaps="keep")
+    assert f"1 date in the future, the last {day} (today is 2026-01-05); correct or remove" in message
+    assert ": 1 date in the future" in message_of(usual() | {TODAY: 80, day: 80}, gaps="keep")
     # Tokyo's tomorrow is New York's today.
     assert calendar_of(usual() | {date(2026, 1, 6): 80}).calendar[-1] == date(2026, 1, 6)
 

@@ -5,6 +5,7 @@ to that day must be the same. Whatever program made it, and however little a lea
 """
 
 import tempfile
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from atft.features.build import build_panel
 from atft.features.options import FeatureOptions
 from atft.features.price_dialects import PRICES
 from atft.features.prices import read_prices
-from atft.panel import PanelSchema
+from atft.panel import PanelSchema, match
 from atft.panel_files import footer_names
 from atft.probes.finding import Finding, Suspect, cannot_tell, conclude_probe
 from atft.probes.panel_grid import PanelGrid, read_grid
@@ -38,8 +39,8 @@ def earlier_panel_finding(earlier: str | Path, panel: str | Path, schema: PanelS
     Raises:
         InputError: a panel cannot be read.
     """
-    before = read_grid(earlier, schema)
-    after = read_grid(panel, schema, only=before.codes)
+    before = read_grid(earlier, _of_panel(schema, earlier, panel))
+    after = read_grid(panel, _of_panel(schema, panel, earlier), only=before.codes)
     days = int(np.searchsorted(before.dates, after.dates[-1], side="right"))
     suspects = changed_columns(before, after, days)
     if not suspects and (not days or before.dates[-1] == after.dates[-1]):
@@ -89,6 +90,13 @@ def changed_columns(before: PanelGrid, after: PanelGrid, days: int) -> list[Susp
         if differs.any():
             suspects.append(Suspect(name, _count(before, differs, codes)))
     return suspects
+
+
+def _of_panel(schema: PanelSchema, panel: str | Path, other: str | Path) -> PanelSchema:
+    """The schema without the features that only the ``other`` panel has a column for."""
+    mine, theirs = footer_names(panel), footer_names(other)
+    features = [name for name in schema.features if match([name], mine) or not match([name], theirs)]
+    return replace(schema, features=features)
 
 
 def _count(grid: PanelGrid, differs: np.ndarray, codes: list[str]) -> str:

@@ -61,9 +61,7 @@ def test_a_network_that_copies_the_batch_gets_all_inputs_and_one_that_reads_targ
     batch = make_batch(days=1)
     copied = OwnNetwork(lambda b: b._replace(position=3).features[-1:, :, 0])
     assert input_names(copied, batch) == (*ROW, *EDGES, "regime", "sector", "exposure")
-    with pytest.raises(
-        InputError, match=r"^OwnNetwork reads batch\.target, which a program of one day has not"
-    ):
+    with pytest.raises(InputError, match=r"^OwnNetwork reads batch\.target, which a one-day program lacks"):
         input_names(OwnNetwork(lambda b: b.target[..., 0].nan_to_num()), batch)
     sectors = OwnNetwork(lambda b: b.sector.float() + b.exposure.sum(-1))
     assert input_names(sectors, batch) == (*ROW, "sector", "exposure")

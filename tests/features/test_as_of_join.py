@@ -200,7 +200,7 @@ def test_a_panel_of_no_row_or_of_files_that_differ_is_one_line_and_of_files_alik
     assert together.equals(pl.read_parquet(out)) and together["x_eps"].is_not_null().any()
     parts[1].with_columns(pl.col("x_0").cast(pl.Float64)).write_parquet(folder / "b.parquet")
     with pytest.raises(
-        InputError, match=r"b\.parquet: other columns or types than a\.parquet; write them alike"
+        InputError, match=r"b\.parquet: other columns or types than a\.parquet; use the same in all files"
     ):
         join_panel(folder, file, tmp_path / "other.parquet", JoinOptions())
     whole[:0].write_parquet(tmp_path / "empty.parquet")

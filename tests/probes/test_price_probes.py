@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from atft.errors import InputError
 from atft.features.options import FeatureOptions
 from atft.panel import PanelSchema
 from atft.probes import price_probes
@@ -71,7 +72,7 @@ def test_a_panel_whose_past_has_changed_is_accused(market_rows: pl.DataFrame, pl
     old = planted(
         earlier.with_columns(target_1d=pl.when(unknown).then(None).otherwise("target_1d")), name="old"
     )
-    schema = PanelSchema(features=["x_flow", "x_planted"])
+    schema, both = PanelSchema(features=["x_flow"]), PanelSchema(features=["x_flow", "x_planted"])
     # The end of a label's days is known with it.
     ends = pl.col("date") + pl.duration(days=1)
     old_end, new_end = (
@@ -86,7 +87,11 @@ def test_a_panel_whose_past_has_changed_is_accused(market_rows: pl.DataFrame, pl
     ok = earlier_panel_finding(old, planted(market_rows, name="new"), schema)
     assert (ok.verdict, ok.evidence) == ("ok", f"rows up to {days[99]} are the same in both panels")
     before, after = planted(earlier, scaled, "before"), planted(market_rows, scaled, "after")
-    leak = earlier_panel_finding(before, after, schema)
+    # A feature that only the later panel has is compared with nothing.
+    assert earlier_panel_finding(old, after, both).verdict == "ok"
+    with pytest.raises(InputError, match="no column 'x_planted' for the role features"):
+        earlier_panel_finding(old, old_end, both)
+    leak = earlier_panel_finding(before, after, both)
     assert (
         leak.verdict == "LEAK"
         and leak.evidence.startswith("x_planted: ")

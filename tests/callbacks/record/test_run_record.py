@@ -173,7 +173,7 @@ def test_a_run_that_stops_early_says_why(tiny_run: Any, atft: Callable[..., Any]
     outcome = atft("fit", "--config", tiny_run.config, *still, *more, "--model.scheduler", "null")
     receipt = read_receipt(tmp_path / "tiny" / "version_0")
     assert outcome.code == 0 and receipt.status == "stopped" and receipt.epochs == 2
-    assert receipt.reason.startswith("no better val/rank_ic than") and "for 1 epochs" in receipt.reason
+    assert receipt.reason.startswith("no better val/rank_ic than") and "for 1 epoch" in receipt.reason
 
 
 def test_a_run_that_fails_says_why_and_keeps_what_it_had(
