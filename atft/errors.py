@@ -79,10 +79,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; known: {listed(names)}" if meant is None else f"; did you mean {meant!r}?"
 
 
-def closest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is most like another one, upper and lower case being alike; None where none is."""
+def closest(name: str, known: Iterable[str], least: float = 0.6) -> str | None:
+    """The known name that is most like another one, upper and lower case being alike; None where none is.
+
+    ``least`` is how like, from 0 to 1: twice the characters that both have in order over all of both.
+    """
     of_lower = {one.lower(): one for one in sorted(known, reverse=True)}
-    close = get_close_matches(name.lower(), of_lower, n=1)
+    close = get_close_matches(name.lower(), of_lower, n=1, cutoff=least)
     return of_lower[close[0]] if close else None
 
 

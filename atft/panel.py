@@ -5,6 +5,7 @@ role; `resolve_columns` turns it into `PanelColumns` against the column names of
 where a column may go: a feature can never be a label, a label can never be a feature.
 """
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,9 @@ from atft.yaml_text import read_date
 
 MIN_RETURN, MAX_RETURN = -2.0, 1000.0
 """A stock loses at most all; an excess return may be a little lower."""
+MISSPELT = 0.8
+"""How like a feature a name must be to be taken for a misspelt one; see `closest`."""
+DIGITS = re.compile(r"\d+")
 
 CalendarDate = date
 """A column's role is called date too."""
@@ -137,12 +141,15 @@ def feature_names(schema: PanelSchema, names: Sequence[str], where: str) -> tupl
 def check_excluded(schema: PanelSchema, names: Sequence[str], where: str) -> None:
     """Check that no name in ``exclude`` is a misspelt column: that column would be read as a feature.
 
-    A panel may lack an excluded column. So only a name that is like one of the features raises, and no glob does.
+    A panel may lack an excluded column. So only a name that is nearly one of the features raises; no glob does, and
+    no name of another number, such as ``x_return_3d`` beside ``x_return_5d``.
     """
     features = feature_names(schema, names, where)
     for name in schema.exclude:
-        meant = None if match([name], names) or any(c in name for c in "*?[") else closest(name, features)
-        if meant is not None:
+        if match([name], names) or any(c in name for c in "*?["):
+            continue
+        meant = closest(name, features, MISSPELT)
+        if meant is not None and DIGITS.sub("", meant) != DIGITS.sub("", name):
             raise InputError(
                 f"{where}: data.panel.schema.exclude names {name!r}, which is no column; did you mean {meant!r}? "
                 f"Correct the name or remove it"

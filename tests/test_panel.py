@@ -105,6 +105,11 @@ def test_a_misspelt_name_in_exclude_is_an_error_where_it_is_like_a_feature() -> 
     # A panel may lack what the config excludes.
     for exclude in (["x_bad"], ["leak_of_tomorrow"], ["x_bd*"], ["regime_*", "x_[b]d"], []):
         check_excluded(PanelSchema(exclude=exclude), NAMES, "p")
+    families = [*NAMES, "x_return_1d", "x_range"]
+    for absent in ("x_return_5d", "x_open"):
+        check_excluded(PanelSchema(exclude=[absent]), families, "p")
+    with pytest.raises(InputError, match="did you mean 'x_range'"):
+        check_excluded(PanelSchema(exclude=["x_rnage"]), families, "p")
 
 
 def test_a_feature_that_is_excluded_by_its_name_may_be_gone_from_a_panel() -> None:
