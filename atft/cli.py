@@ -145,7 +145,8 @@ def _dispatch(name: str, rest: list[str]) -> int:
     check_outputs(rest)
     options = {word.partition("=")[0] for word in rest}
     of_one_day = name == "predict" and not options.isdisjoint(ONE_DAY)
-    if name in KEYED and not of_one_day and options & {"-h", "--help"}:
+    pruned = name == "cache" and "--prune" in options
+    if name in KEYED and not of_one_day and not pruned and options & {"-h", "--help"}:
         print(short_help(name))  # noqa: T201
         return 0
     if name != "sweep":  # it divides the cores among its workers

@@ -45,8 +45,7 @@ NO_KEYS = {
     "cache": ("--prune", "--dry_run", "--runs"),
     "predict": sorted(ONE_DAY),
 }
-"""Options of a training command that are no keys of a config: the dispatcher or the command takes them."""
-TRAINING = (*KEYED, "cache")
+"""Options of a command with keys that are no keys of a config: the dispatcher or the command takes them."""
 
 
 class KeysOnly(RankingCLI):
@@ -89,7 +88,7 @@ def completion_script() -> str:
     silence_third_parties()
     root = ArgumentParser(prog="atft", description="Rank a day's stocks with ATFT-GAT-FAN.")
     commands = root.add_subcommands(required=False)
-    for name in TRAINING:
+    for name in KEYED:
         keys = KeysOnly(name, []).parser
         # Keys that are taken from others are no options.
         keys._actions[:] = [action for action in keys._actions if not isinstance(action, ActionLink)]

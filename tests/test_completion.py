@@ -40,7 +40,7 @@ def completer(script: str, folder: Path) -> Complete:
 def complete(tmp_path_factory: pytest.TempPathFactory) -> Complete:
     """The same for the script of all commands but those that train, of which it has fit."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(completion, "TRAINING", ("fit",))  # the others take the same keys, and seconds each
+        patch.setattr(completion, "KEYED", ("fit",))  # the others take the same keys, and seconds each
         return completer(completion_script(), tmp_path_factory.mktemp("completion"))
 
 

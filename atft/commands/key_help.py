@@ -5,6 +5,8 @@ The defaults are those of the parser, which a test compares; ``--help-all`` asks
 
 from typing import NamedTuple
 
+from atft.commands.from_prices import COMMANDS as FROM_PRICES
+
 FIT, PREDICT, PRETRAIN = ("fit",), ("predict",), ("pretrain",)
 MEASURING = ("fit", "validate", "test")
 EXPORT = ("export",)
@@ -14,6 +16,9 @@ TRAINING = ("fit", "pretrain")
 TRAINED = (*TRAINING, "baseline")
 NETWORK = (*EVERY, "pretrain")
 SHARED = (*NETWORK, "baseline")
+CACHE = ("cache",)
+PANEL = (*SHARED, *CACHE)
+"""Commands that read a panel."""
 
 ONE_DAY = {"--last", "--on", "--from", "--to", "--run", "--registry", "--scorer"}
 """Options of ``predict`` that are no keys: they score day by day, for one day's list or for a period's file."""
@@ -54,7 +59,7 @@ KEYS = (
     ),
     Key("model.network.hidden_size", "64", "width of every state; likewise each argument of the class"),
     Key("model.network.dropout", "0.1", "share of hidden values dropped in training"),
-    Key("model.horizons", "[1, 5, 10, 20]", "trading days ahead, one score each", TRAINED),
+    Key("model.horizons", "[1, 5, 10, 20]", "trading days ahead, one score each", (*TRAINED, *CACHE)),
     Key(
         "model.objective.terms",
         "{huber: 0.1, ic: 0.3, rank_ic: 0.5, sharpe: 0.1}",
@@ -70,15 +75,20 @@ KEYS = (
     Key("model.metrics", "null", "metrics of your own beside RankIC, [mypkg.metrics.top_hit]", MEASURING),
     Key("model.optimizer", REQUIRED, "class_path and init_args, for instance lr", TRAINING),
     Key("model.scheduler", "null", "class_path and init_args of the learning-rate schedule", TRAINING),
-    Key("data.panel.path", "null", "Parquet file, folder or glob: one row per date and code", SHARED),
-    Key("data.panel.simulate", "null", "options of a simulated market, in place of a path", SHARED),
+    Key("data.panel.path", "null", "Parquet file, folder or glob: one row per date and code", PANEL),
+    Key("data.panel.simulate", "null", "options of a simulated market, in place of a path", PANEL),
     Key("data.split.train", REQUIRED, "first and last training day, [2015-01-01, 2016-04-08]", TRAINED),
     Key("data.split.val", REQUIRED, "first and last day that select the checkpoint", SHARED),
     Key("data.split.test", "null", "first and last test day, which nothing selects on", SHARED),
     Key("data.split.fold", "null", "number of the fold that trains, from 0: docs/splits.md", TRAINED),
     Key("data.predict", "null", "first and last day to score; null: from the first validation day", PREDICT),
-    Key("data.cache.dir", "cache", "folder of the memory-mapped copy of the panel", SHARED),
-    Key("data.graph", "null", "neighbours of a stock: {k: 20} most correlated; null for no graph", TRAINING),
+    Key("data.cache.dir", "cache", "folder of the memory-mapped copy of the panel", PANEL),
+    Key(
+        "data.graph",
+        "null",
+        "neighbours of a stock: {k: 20} most correlated; null for no graph",
+        (*TRAINING, *CACHE),
+    ),
     Key("data.loader.lookback", "60", "days of history that a score reads", TRAINED),
     Key("data.loader.batch_size", "8192", "stock-days of an optimiser step", TRAINING),
     Key(
@@ -111,10 +121,10 @@ class Command(NamedTuple):
     """Lines on options that are no keys."""
 
 
+PRICES = "  --prices PATH    daily prices in place of a panel; --features.KEY VALUE sets how: features --help"
 OPTIONS = (
     "  --config FILE    YAML file, or the name of a shipped config; of several, the later ones win",
     "  --any.key VALUE  any key of a config; wins over all files",
-    "  --prices PATH    daily prices in place of a panel; --features.KEY VALUE sets how: features --help",
     "  --threads N      most threads of each numerical library; default: the cores",
     "  --debug          show the traceback of an error",
     "",
@@ -175,6 +185,19 @@ COMMANDS = {
             "--ckpt_path best_model.ckpt --to pt2 --data.panel.path new_days.parquet": "compare on these days",
         },
     ),
+    "cache": Command(
+        "Build the memory-mapped cache of a config's panel, or find the one that is there, and print what is in\n"
+        "it. fit builds it too; to build it first shows mistakes in the panel without a training.",
+        {
+            "--config mine.yaml": "build or find it",
+            "--config mine.yaml --verify": "compare every byte with its digest",
+            "--prune --dry_run": "the caches that no run needs: cache --prune --help",
+        },
+        (
+            "  --verify         read everything and compare every digest",
+            "  --append         only append to the cache of an earlier state of the panel; without one, an error",
+        ),
+    ),
     "baseline": Command(
         "Fit ridge, LightGBM or a perceptron on the rows, features and days that the network would train on,\n"
         "one model a horizon. Score the later days in lightning_logs/<name>_<model>/version_N, and compare.\n"
@@ -204,7 +227,8 @@ NEXT = {
 def short_help(command: str) -> str:
     """The text of ``python -m atft COMMAND --help``."""
     program, (purpose, examples, extra) = f"python -m atft {command}", COMMANDS[command]
-    lines = [f"usage: {program} [--config FILE ...] [--any.key VALUE ...]", "", purpose, "", *extra, *OPTIONS]
+    lines = [f"usage: {program} [--config FILE ...] [--any.key VALUE ...]", "", purpose, "", *extra]
+    lines += [*([PRICES] if command in FROM_PRICES else []), *OPTIONS]
     for heading, starts in GROUPS.items():
         keys = [k for k in KEYS if k.name.startswith(starts) and command in k.commands]
         if keys:
@@ -225,7 +249,7 @@ def short_help(command: str) -> str:
 
 def _line(key: Key, command: str) -> str:
     default = "required" if key.default == REQUIRED else f"default {key.default}"
-    if command not in TRAINED and key.name.startswith(OF_CHECKPOINT):
+    if command in EVERY and command != "fit" and key.name.startswith(OF_CHECKPOINT):
         default = "default: the checkpoint's"
     if command != "fit" and key.name == "ckpt_path":
         default = "required"

@@ -39,3 +39,10 @@ def test_verifying_finds_a_day_that_nobody_has_read_yet(
     days.write_bytes(bytes(content))
     os.utime(days, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # nothing but its bytes tells
     assert "is damaged (checksum differs)" in atft("cache", "--config", own_config, "--verify").error_line
+
+
+def test_help_is_a_page_and_that_of_prune_is_its_own(atft: Callable[..., Any]) -> None:
+    page, prune = atft("cache", "--help").out, atft("cache", "--prune", "--help").out
+    assert "--verify" in page and "--data.panel.path" in page and len(page.splitlines()) < 50
+    assert prune.startswith("usage: python -m atft cache --prune") and "--data.panel.path" not in prune
+    assert "--prices" not in page and "--prices" in atft("fit", "--help").out
