@@ -4,6 +4,8 @@ They are in the checkpoint and not in the cache, so that all folds share one cac
 without a side file.
 """
 
+from abc import ABC, abstractmethod
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -15,12 +17,12 @@ MAX_SCALED = 5.0
 """Scaled values are clipped here: five interquartile ranges, 6.7 standard deviations of a normal feature."""
 
 
-class ScaledModule(nn.Module):
+class ScaledModule(nn.Module, ABC):
     """A part of a network that has statistics of the training days; `RankingNetwork.set_scaling` gives it them."""
 
+    @abstractmethod
     def set_scaling(self, scaling: Scaling) -> None:
         """Keep what the part needs of the training days as buffers."""
-        raise NotImplementedError
 
 
 class RobustInput(nn.Module):
