@@ -147,6 +147,29 @@ class Counts:
     """Bytes of each kind of operator."""
 
 
+WRITE_ONLY = ("bernoulli_", "copy_", "exponential_", "fill_", "normal_", "random_", "uniform_", "zero_")
+"""In-place operators that do not read what they write to."""
+
+
+def _read(func: Any, args: Any, kwargs: Any) -> list[Tensor]:
+    """The tensors that an operator reads, each once: neither what it only writes nor what only lends a shape."""
+    name = func.overloadpacket.__name__
+    given = zip(func._schema.arguments, args, strict=False)
+    named = ((a, kwargs[a.name]) for a in func._schema.arguments if a.name in kwargs)
+    read: dict[int, Tensor] = {}
+    for argument, value in (*given, *named):
+        written = argument.alias_info is not None and argument.alias_info.is_write
+        lends_shape = argument.name == "self" and (name.endswith("_like") or name.startswith("new_"))
+        if not lends_shape and not (written and (argument.kwarg_only or name in WRITE_ONLY)):
+            read |= {id(x): x for x in tree_leaves(value) if isinstance(x, Tensor)}
+    return list(read.values())
+
+
+def _bytes(x: Tensor) -> int:
+    """What its numbers take in memory, where an expanded one has fewer than its shape."""
+    return min(x.numel() * x.element_size(), x.untyped_storage().nbytes())
+
+
 class MetaMode(TorchDispatchMode):
     """Let a copy to the CPU that nothing waits for, as `DeviceRead` makes it, give ones."""
 
@@ -176,8 +199,7 @@ class Counting(MetaMode):
         is_view = bool(returns) and all(alias is not None and not alias.is_write for alias in returns)
         if not outputs or is_view or func.overloadpacket.__name__ in NO_KERNEL:
             return result
-        inputs = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
-        moved = sum(x.numel() * x.element_size() for x in (*inputs, *outputs))
+        moved = sum(map(_bytes, (*_read(func, args, kwargs or {}), *outputs)))
         formula = flop_registry.get(func.overloadpacket)
         flop = formula(*args, **(kwargs or {}), out_val=result) if formula else 0
         self.add(func.overloadpacket.__name__, 1, moved, flop)

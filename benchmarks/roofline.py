@@ -33,8 +33,9 @@ from benchmarks.reference_load import HORIZONS, LOADS, Load
 CONFIGS = Path(__file__).parent.parent / "configs"
 RATE_SHARE = 0.6
 """Of the published rate of products, which those of a few hundred units reach."""
-BANDWIDTH_SHARE = 0.45
-"""Of the published bandwidth: on an H100 the kernels of a step of tokyo (encoder lstm) took 46 ms for 64 GB."""
+BANDWIDTH_SHARE = 0.41
+"""Of the published bandwidth: kernels of a step of tokyo took 46 ms for 57 GB on an H100 (encoder lstm), and 37 ms
+for 70 GB on an H200 (scan)."""
 LAUNCH_SECONDS = 30e-6
 """An operator of torch until its kernel is queued: a step of nasdaq took 181 ms for 6,120 of them there."""
 

@@ -30,7 +30,7 @@ def test_the_reference_load_is_the_one_that_is_promised() -> None:
 def test_a_product_counts_its_operations_bytes_and_live_memory() -> None:
     x, layer = torch.empty(32, 8, device=META), nn.Linear(8, 16, bias=False, device=META)
     with Counting() as mode:
-        layer(x).sum().backward()
+        layer(x).square().sum().backward()
     # Forward, and backward for the weight; the input asks for no gradient.
     assert mode.counts.flop == 2 * (2 * 32 * 8 * 16)
     assert mode.counts.by_operator["mm"] == 2 * 4 * (32 * 8 + 8 * 16 + 32 * 16)
@@ -41,6 +41,24 @@ def test_views_and_room_launch_nothing() -> None:
     with Counting() as mode:
         torch.empty(4, 6, device=META).view(6, 4).transpose(0, 1)[1:]
     assert mode.counts.kernels == mode.counts.bytes == 0
+
+
+def test_only_what_is_read_or_written_counts_and_once() -> None:
+    x, row, room = (torch.empty(shape, device=META) for shape in ((32, 8), (1, 8), (32, 8)))
+    kilobyte, wide = 4 * 32 * 8, row.expand(32, 8)
+    of_calls = {
+        "x * x reads x once": (lambda: x * x, 2 * kilobyte),
+        "an expanded row is a row": (lambda: x + wide, 2 * kilobyte + 32),
+        "out is written": (lambda: torch.mul(x, 2, out=room), 2 * kilobyte),
+        "a copy writes": (lambda: room.copy_(x), 2 * kilobyte),
+        "a sum in place reads and writes": (lambda: room.add_(x), 3 * kilobyte),
+        "zeros like it are written": (lambda: torch.zeros_like(x), kilobyte),
+        "new zeros are written": (lambda: x.new_zeros(32, 8), kilobyte),
+    }
+    for name, (call, expected) in of_calls.items():
+        with Counting() as mode:
+            call()
+        assert mode.counts.bytes == expected, name
 
 
 def test_an_lstm_counts_as_cudnn_runs_it() -> None:

@@ -163,24 +163,31 @@ class _EncodedProduct(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor | None, matrix: Tensor, lines: Tensor) -> Tensor:
-        ctx.save_for_backward(x, weight, matrix, lines)
         out = matrix.new_empty(len(x), matrix.shape[1])
+        kept: tuple[Tensor, ...] = ()
         for rows, encoded in _stripes(x, lines, matrix.dtype):
+            # A stripe that is all rows is read again in the backward pass, as it is and weighed.
+            is_all = len(encoded) == len(x)
+            weighed = encoded
             if weight is not None:
-                encoded.mul_(weight[rows, None])
-            torch.mm(encoded.flatten(1).to(matrix.dtype), matrix, out=out[rows])
+                room = torch.empty_like(encoded) if is_all else encoded
+                weighed = torch.mul(encoded, weight[rows, None], out=room)
+            kept = (encoded, weighed) if is_all else ()
+            torch.mm(weighed.flatten(1).to(matrix.dtype), matrix, out=out[rows])
+        ctx.save_for_backward(x, weight, matrix, lines, *kept)
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        x, weight, matrix, lines = ctx.saved_tensors
+        x, weight, matrix, lines, *kept = ctx.saved_tensors
         of_x, of_weight, of_matrix, _ = ctx.needs_input_grad
         d_x = torch.empty_like(x) if of_x else None
         d_weight = torch.empty_like(weight) if of_weight else None
         # Stripes are added up in the precision of x, whatever autocast multiplies in.
         d_matrix = torch.zeros_like(matrix, dtype=x.dtype) if of_matrix else None
-        for rows, encoded in _stripes(x, lines, matrix.dtype):
+        stripes = [(slice(None), kept[0])] if kept else _stripes(x, lines, matrix.dtype)
+        for rows, encoded in stripes:
             g = gradient[rows]
             if d_x is not None or d_weight is not None:
                 back = (g @ matrix.T).to(encoded.dtype).view(encoded.shape)
@@ -194,9 +201,10 @@ class _EncodedProduct(torch.autograd.Function):
                 if d_weight is not None:
                     torch.sum(back.mul_(encoded), dim=1, dtype=x.dtype, out=d_weight[rows])
             if d_matrix is not None:
-                if weight is not None:
-                    encoded.mul_(weight[rows, None])
-                flat = encoded.flatten(1)
+                weighed = kept[1] if kept else encoded
+                if weight is not None and not kept:
+                    weighed.mul_(weight[rows, None])
+                flat = weighed.flatten(1)
                 if matrix.dtype == x.dtype:
                     d_matrix.addmm_(flat.T, g)
                 else:

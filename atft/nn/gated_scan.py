@@ -149,7 +149,10 @@ class _Scan(torch.autograd.Function):
         residual, weight, states, gates = ctx.saved_tensors
         by_states, by_last = gradients
         _, rows, hidden = states.shape
-        of_both = states.new_zeros(ctx.shared_rows, rows // ctx.days, 2 * hidden)
+        # Where no two windows read the same row there is nothing to add up: each row's gradient is written once.
+        alone = ctx.shared_rows == len(ctx.starts) * ctx.days
+        shape = ctx.shared_rows, rows // ctx.days, 2 * hidden
+        of_both = gates.new_empty(shape) if alone else states.new_zeros(shape)
         of_weight = None if weight is None else states.new_zeros(weight.shape)
         of_residual = torch.empty_like(residual) if ctx.needs_input_grad[1] else None
         by_sums = states.new_empty(rows, 2 * hidden)
@@ -158,14 +161,17 @@ class _Scan(torch.autograd.Function):
         by_state = by_last.clone()
         for step, start in reversed(list(enumerate(ctx.starts))):
             by_state += by_states[step]
-            torch.mul(by_state, gates[step].to(states.dtype), out=by_value)
+            torch.mul(by_state, gates[step], out=by_value)
             by_state -= by_value
             # dh/dlogit is (v - h_before) z (1 - z), and z (v - h_before) is the step from h_before to h.
             torch.sub(states[step], states[step - 1] if step else 0, out=by_logit)
             by_logit *= by_state
-            of_both[start : start + ctx.days].view(by_sums.shape).add_(by_sums)
+            of_rows = of_both[start : start + ctx.days].view(by_sums.shape)
+            by = of_rows.copy_(by_sums) if alone else by_sums.to(gates.dtype)
+            if not alone:
+                of_rows += by_sums
             if residual is not None and weight is not None:
-                x, by = residual[step].flatten(0, 1), by_sums.to(weight.dtype)
+                x = residual[step].flatten(0, 1)
                 of_weight += by.T @ x
                 if of_residual is not None:
                     of_residual[step] = (by @ weight).view_as(residual[step])

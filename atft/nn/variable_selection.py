@@ -83,7 +83,8 @@ class Bias(nn.Module):
         self.bias = nn.Parameter(torch.zeros(hidden_size))
 
     def forward(self, x: Float[Tensor, "*rows hidden"]) -> Float[Tensor, "*rows hidden"]:
-        return x + self.bias
+        # In the format of x: under autocast a sum with float32 would make all that follows float32.
+        return x + self.bias.to(x.dtype)
 
 
 def _weigher(n_features: int, hidden_size: int) -> nn.Module:

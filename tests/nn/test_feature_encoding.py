@@ -142,12 +142,28 @@ def test_the_product_equals_its_slow_twin_with_all_gradients(
         torch.testing.assert_close(own, other)
 
 
-def test_nothing_that_is_encoded_is_stored_for_the_backward_pass() -> None:
+def test_of_several_stripes_nothing_that_is_encoded_is_stored_for_the_backward_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(feature_encoding, "STRIPE_NUMBERS", 1 << 10)
     sizes: list[int] = []
     encoding, matrix = build(*skewed(), bins=40), torch.randn(120, 2, requires_grad=True)
     with torch.autograd.graph.saved_tensors_hooks(lambda t: sizes.append(t.numel()) or t, lambda t: t):
         encoding.product(torch.randn(5000, 3), matrix, torch.rand(5000, 3)).sum().backward()
     assert max(sizes) <= 5000 * 3
+
+
+def test_what_a_single_stripe_keeps_has_the_format_of_the_products_on_a_device() -> None:
+    encoding = build(*skewed()).to("meta")
+    x = torch.empty(50, 3, device="meta")
+    saved: list[torch.Tensor] = []
+    with (
+        torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(t) or t, lambda t: t),
+        torch.autocast("cpu", torch.bfloat16),
+    ):
+        encoding.product(x, torch.empty(18, 2, device="meta", requires_grad=True), torch.rand_like(x))
+    kept = [t for t in saved if t.numel() == 50 * 18]
+    assert len(kept) == 2 and {t.dtype for t in kept} == {torch.bfloat16}
 
 
 def test_bfloat16_autocast_rounds_the_product_and_no_edge() -> None:

@@ -10,7 +10,12 @@ from atft.nn.gated_scan import GatedScan, gated_scan, plain_scan
 from atft.nn.window_steps import WindowSteps
 
 DAYS = 3
-STARTS = {"days": range(5), "patches": range(0, 9, 2), "a short patch first": (0, 3, 5, 7, 9)}
+STARTS = {
+    "days": range(5),
+    "patches": range(0, 9, 2),
+    "a short patch first": (0, 3, 5, 7, 9),
+    "no row read twice": range(0, 15, DAYS),
+}
 """Which shared rows the steps of the first window read."""
 each_stride = pytest.mark.parametrize("starts", STARTS.values(), ids=STARTS)
 with_and_without_residual = pytest.mark.parametrize("residual", [True, False])
@@ -73,10 +78,11 @@ def test_new_units_remember_from_one_day_to_thirty(step_days: int) -> None:
 
 
 @with_and_without_residual
-def test_states_stay_in_full_precision_under_autocast(residual: bool) -> None:
+@pytest.mark.parametrize("starts", [range(60), range(0, 180, 3)], ids=["shared rows", "no row read twice"])
+def test_states_stay_in_full_precision_under_autocast(residual: bool, starts: range) -> None:
     torch.manual_seed(0)
-    scan, rows = GatedScan(16), torch.randn(62, 5, 16)
-    steps = WindowSteps(rows, range(60), 3)
+    scan, rows = GatedScan(16), torch.randn(starts[-1] + 3, 5, 16)
+    steps = WindowSteps(rows, starts, 3)
     if residual:
         steps = steps._replace(residual=torch.randn(60, 3, 5, 4), projection=torch.randn(16, 4))
     states, last = scan(steps)

@@ -56,6 +56,13 @@ def test_without_a_gated_residual_the_embedding_is_linear_in_the_encoding_and_ha
     torch.testing.assert_close(block(x), expected)
 
 
+@pytest.mark.parametrize("refine", [True, False])
+def test_under_autocast_rows_have_the_format_of_the_products(refine: bool) -> None:
+    block = VariableSelection(FeatureEncoding(6, "none"), 16, dropout=0.0, refine=refine)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert block(torch.randn(9, 6)).dtype == torch.bfloat16
+
+
 def test_a_weight_multiplies_its_feature_s_encoding_and_chooses_its_level() -> None:
     torch.manual_seed(0)
     encoding, x = FeatureEncoding(6, "piecewise_linear", 4), torch.randn(9, 6)
