@@ -23,6 +23,7 @@ from atft.batch import EDGE_FEATURES, DayBatch
 from atft.callbacks.guards.non_finite import NonFiniteGuard
 from atft.callbacks.guards.spike import SpikeGuard
 from atft.data.graph import GraphOptions
+from atft.data.loader import LoaderOptions
 from atft.losses.options import ObjectiveOptions
 from atft.nn.atft_gat_fan import ATFTGATFAN
 from atft.tasks.ranking import RankingTask
@@ -55,6 +56,11 @@ DEVICES = (
     Device("H100 80GB", 989, 3350, 80),
     Device("H200", 989, 4800, 141),
 )
+
+
+def loader_of(config: str) -> LoaderOptions:
+    """The loader's options of a shipped config."""
+    return LoaderOptions(**read_mapping(CONFIGS / f"{config}.yaml")["data"]["loader"])
 
 
 def shipped_task(config: str, load: Load, **network: Any) -> RankingTask:
@@ -112,13 +118,17 @@ class Step(NamedTuple):
 def counted_step(
     config: str, load: Load, block_days: int | None = None, precision: str = "bf16-mixed"
 ) -> Step:
-    """Count a step of a config: that of ``batch_size`` stock-days, in blocks of ``block_days`` (the config's)."""
-    loader: Any = read_mapping(CONFIGS / f"{config}.yaml")["data"]["loader"]
-    days = max(1, min(block_days or loader["block_days"], round(loader["batch_size"] / load.stocks)))
-    blocks = max(1, round(loader["batch_size"] / (days * load.stocks)))
+    """Count a step of a config: that of ``batch_size`` stock-days, in blocks of ``block_days`` (the config's).
+
+    Where the loader joins the days of a step they are one block.
+    """
+    loader = loader_of(config)
+    step_days = max(1, round(loader.batch_size / load.stocks))
+    days = step_days if loader.joins_days else min(block_days or loader.block_days, step_days)
+    blocks = max(1, round(loader.batch_size / (days * load.stocks)))
 
     def run(closing: Sequence[bool]) -> Counts:
-        blocks = [empty_block(load, days, loader["lookback"], i, last) for i, last in enumerate(closing)]
+        blocks = [empty_block(load, days, loader.lookback, i, last) for i, last in enumerate(closing)]
         mode, guards = Counting(), (NonFiniteGuard(), SpikeGuard())
         train_on_meta(shipped_task(config, load), blocks, precision, *guards, watch=mode)
         return mode.counts
@@ -156,11 +166,12 @@ def main(arguments: list[str] | None = None) -> dict[str, float]:
     for config in args.config or sorted(LOADS, reverse=True):
         load = LOADS[config]
         print(f"{config}: {load.rows:,} stock-days, {load.stocks:,} a day, {load.features} features")
-        for days in args.block_days:
+        for days in args.block_days[:1] if loader_of(config).joins_days else args.block_days:
             step = counted_step(config, load, days)
             if days > 1 and step.stock_days < days * load.stocks:
                 continue  # more days than a step has
             counts, size = step.counts, step.stock_days
+            days = size // (step.blocks * load.stocks)
             print(
                 f"  blocks of {days}: {step.blocks} a step of {size:,} stock-days: {counts.kernels:,.0f} launches, "
                 f"{counts.bytes / 1e9:.1f} GB, {counts.flop / 1e12:.2f} TFLOP ({counts.flop / size / 1e6:.0f} "
