@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 from atft.errors import InputError
@@ -86,11 +87,15 @@ def joined_fingerprint(of_files: Iterable[str]) -> str:
     return hashlib.sha256("\0".join(of_files).encode()).hexdigest()
 
 
-def footer_names(path: str | Path) -> tuple[str, ...]:
+def footer_names(path: str | Path, keys: Sequence[str] = ()) -> tuple[str, ...]:
     """Column names of a panel, read from the first file's Parquet footer only (a millisecond).
 
+    Args:
+        path: of the panel.
+        keys: columns that it must have, which the names of its folders may say instead.
+
     Raises:
-        InputError: there is no file, or the first one is no Parquet file.
+        InputError: there is no file, the first one is no Parquet file, or a partition's folders have a key.
     """
     from atft.parquet import open_parquet
 
@@ -100,7 +105,18 @@ def footer_names(path: str | Path) -> tuple[str, ...]:
             f"{first}: not a readable Parquet file but text; write a panel as Parquet, daily prices go to --prices"
         )
     with open_parquet(first) as file:
-        return tuple(file.schema_arrow.names)
+        names = tuple(file.schema_arrow.names)
+    folders = [*takewhile(lambda folder: "=" in folder.name, first.parents)][::-1]
+    folder_of = {folder.name.partition("=")[0]: folder for folder in folders}
+    for key in keys:
+        if key in folder_of and key not in names:
+            texts = ", ".join(f"{name!r}: pl.String" for name in folder_of)
+            raise InputError(
+                f"panel {path}: column {key!r} is in the folders' names only, as {folder_of[key].name}; write it "
+                f"into a file, pl.scan_parquet({str(folders[0].parent)!r}, hive_schema={{{texts}}})"
+                f".sink_parquet('panel.parquet') of Polars"
+            )
+    return names
 
 
 def _is_text(path: Path) -> bool:

@@ -5,10 +5,14 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from atft.data.build import CacheOptions, build_cache
 from atft.errors import InputError
+from atft.panel import PanelSchema
 from atft.panel_files import FOLDER_LIST, files_of_folder, footer_names, panel_files, source_fingerprint
+from atft.probes.panel_grid import read_grid
 
 MakePanel = Callable[..., Path]
 
@@ -48,6 +52,29 @@ def test_of_a_folder_of_folders_the_message_says_the_glob(make_panel: MakePanel,
         with pytest.raises(InputError, match=r"its subfolders have some, write (\S+)$") as raised:
             panel_files(folder)
         assert panel_files(str(raised.value).split()[-1]) == [file]
+
+
+@pytest.mark.parametrize("key", ["code", "date"])
+def test_a_column_that_only_folders_name_is_answered_with_the_line_that_writes_it(
+    key: str, make_panel: MakePanel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = pl.read_parquet(make_panel(days=5)).with_columns(
+        code=pl.col("code").str.replace("S", "0"), date=pl.col("date").cast(pl.String)
+    )
+    for (value,), rows in whole.group_by(key):
+        part = tmp_path / f"lr=1/panel/year=2015/{key}={value}/part-0.parquet"
+        part.parent.mkdir(parents=True)
+        rows.drop(key).write_parquet(part)
+    schema, where = PanelSchema(), str(tmp_path / "lr=1/panel/**/*.parquet")
+    with pytest.raises(InputError, match=f"column '{key}' is in the folders' names only, as {key}=") as build:
+        build_cache(where, schema, [1], CacheOptions(str(tmp_path / "cache")), None)
+    with pytest.raises(InputError, match=r"write it into a file, pl\.scan_parquet") as grid:
+        read_grid(where, schema)
+    assert str(build.value) == str(grid.value)
+    monkeypatch.chdir(tmp_path)
+    exec(str(build.value).partition("file, ")[2].removesuffix(" of Polars"), {"pl": pl})
+    written = pl.read_parquet("panel.parquet").select(whole.columns)
+    assert written.sort("date", "code").equals(whole.sort("date", "code"))
 
 
 def test_a_place_with_brackets_in_its_name_is_no_glob(make_panel: MakePanel, tmp_path: Path) -> None:

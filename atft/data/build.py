@@ -84,7 +84,9 @@ def build_cache(
         InputError: anything wrong with the panel, the options, the disk, or the cache that is already there.
     """
     files = panel_files(panel_path)
-    columns = resolve_columns(schema, footer_names(panel_path), horizons, str(panel_path))
+    columns = resolve_columns(
+        schema, footer_names(panel_path, [schema.date, schema.code]), horizons, str(panel_path)
+    )
     recipe = cache_recipe(schema, columns, options, str(panel_path))
     if graph is not None:
         _check_graph_columns(columns, graph, str(panel_path))

@@ -123,7 +123,7 @@ def read_grid(
     Raises:
         InputError: the panel cannot be read, or lacks a column that the schema needs.
     """
-    files, names = panel_files(path), footer_names(path)
+    files, names = panel_files(path), footer_names(path, [schema.date, schema.code])
     columns = resolve_columns(schema, names, horizons or target_horizons(schema, names, path), str(path))
     read = [columns.date, columns.code]
     batches = list(read_batches(files, columns, read))
