@@ -33,8 +33,8 @@ def arrow_table(frame: Any, what: str = "frame", pairs: bool = False, keys: Sequ
         keys: columns that it must have, which an index without names may be meant to be.
 
     Raises:
-        InputError: it is no frame, two columns have one name, a column has values of several types, or a key is
-            missing and the index has no name.
+        InputError: it is no frame, two columns have one name, a column has values of several types, or the index
+            has no name where a key is missing, or where prices have several levels.
     """
     library = type(frame).__module__.partition(".")[0]
     try:
@@ -56,6 +56,11 @@ def arrow_table(frame: Any, what: str = "frame", pairs: bool = False, keys: Sequ
             f"{what}: no column {absent[0]!r}, and the index has no name; name its levels, such as "
             f"frame.rename_axis({[*keys][: frame.index.nlevels]})"
         )
+    if pairs and library == "pandas" and _lost_levels(frame.index):
+        raise InputError(
+            f"{what}: a level of the index has no name; name all in their order, such as "
+            f"frame.rename_axis(['code', 'date']), or drop them with frame.reset_index(drop=True)"
+        )
     twice = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
     if twice:
         raise InputError(f"{what}: two columns are named {twice[0]!r}; rename one")
@@ -65,6 +70,16 @@ def arrow_table(frame: Any, what: str = "frame", pairs: bool = False, keys: Sequ
 def _has_unnamed_levels(index: Any) -> bool:
     """Whether a pandas index says something, as row numbers do not, under no name."""
     return None in index.names and (index.nlevels > 1 or index.dtype.kind not in "iu")
+
+
+def _lost_levels(index: Any) -> bool:
+    """Whether one of several levels says something, as of `pandas.concat` of a frame a code, under no name."""
+    if index.nlevels == 1:
+        return False
+    return any(
+        name is None and level.dtype.kind not in "iu"
+        for name, level in zip(index.names, index.levels, strict=True)
+    )
 
 
 def _of_pandas(frame: Any, pairs: bool) -> pa.Table:

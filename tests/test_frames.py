@@ -109,6 +109,25 @@ def test_an_index_without_names_is_asked_for_them_where_a_key_is_missing() -> No
     ]
 
 
+def test_levels_without_a_name_of_an_index_of_prices_are_asked_for_it() -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    bars = pandas.DataFrame({"close": [1.0, 2.0, 3.0]}, index=pandas.Index(DAYS, name="date"))
+    of_stocks = pandas.concat({"a": bars, "b": bars})
+    for lost in (
+        of_stocks,
+        of_stocks.rename_axis([None, None]),
+        of_stocks.swaplevel().rename_axis(["date", None]),
+    ):
+        with pytest.raises(InputError, match=r"a level of the index has no name; .* or drop them with"):
+            arrow_table(lost, pairs=True)
+    named = arrow_table(of_stocks.rename_axis(["code", "date"]), pairs=True)
+    assert named.column_names == ["code", "date", "close"]
+    # Row numbers of parts, as groupby leaves them, are no column that somebody has forgotten to name.
+    rows = of_stocks.rename_axis(["code", "date"]).reset_index("date")
+    parts = rows.groupby("code").apply(lambda of_code: of_code.reset_index(drop=True))
+    assert arrow_table(parts, pairs=True).column_names == ["code", "level_1", "date", "close"]
+
+
 def test_a_series_of_pandas_is_no_frame() -> None:
     pandas = pytest.importorskip("pandas", reason="pandas is not installed")
     for series in (pandas.Series([1.0], name="score"), pandas.Index([1])):

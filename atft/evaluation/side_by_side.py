@@ -173,7 +173,7 @@ def _compare_horizon(read: Mapping[str, ScoreRows], horizon: int, options: Compa
     if not any(days.values()):
         raise InputError(
             f"horizon {horizon}: no common day has {options.min_stocks} stocks with known, unequal targets; "
-            f"lower --min_stocks"
+            f"lower min_stocks"
         )
     warnings += unit_warnings(table.columns["target"], table.valid())
     figures = _figures(series, scores, horizon, options)

@@ -242,8 +242,14 @@ def _wide(path: Path, names: Sequence[str], column_of: Mapping[str, str]) -> Lay
 
 def _unknown(path: Path, role: str, names: Sequence[str]) -> InputError:
     return InputError(
-        f"{path}: no column {role!r}; name it, --columns '{{{role}: NAME}}'; its columns are {listed(names)}"
+        f"{path}: no column {role!r}; name it, {columns_option(role)}; its columns are {listed(names)}"
     )
+
+
+def columns_option(*roles: str) -> str:
+    """The option that names the columns of some roles, in a shell and in Python."""
+    pairs = ", ".join(f"{role}: NAME" for role in roles)
+    return f"--columns '{{{pairs}}}' (in Python FeatureOptions(columns=...))"
 
 
 def code_of_file(path: Path) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from atft.features.price_dialects import (
     PRICES,
     check_columns,
     code_of_file,
+    columns_option,
     plain_name,
     use_adjusted_close,
 )
@@ -137,11 +138,11 @@ def _part(file: PriceFile, batch: pa.RecordBatch, first_row: int, days: DayReade
     if layout.code is not None:
         code = read_codes(*cells(layout.code)).dictionary_encode()
     elif "" in bars:
-        names = "name it, --columns '{code: NAME}'"
+        names = f"name it, {columns_option('code')}"
         _check_one_row_a_day(file.path, date, "no column of codes is known, and", names)
         code = _codes_of_blocks([code_of_file(file.path)[0]], rows)
     else:
-        names = "where they are of several codes, --columns '{code: NAME, close: NAME}'"
+        names = f"where they are of several codes, {columns_option('code', 'close')}"
         _check_one_row_a_day(file.path, date, f"read as {layout.dialect} with a row a day, but", names)
         code = _codes_of_blocks(list(bars), rows)
     # Of a wide table one code after the other, so that columns are copied and no cell is looked at by itself.

@@ -30,7 +30,8 @@ def build_optimizer(
     """
     if optimizer_factory is None:
         raise InputError(
-            "model.optimizer is missing; training needs one, for instance {class_path: torch.optim.AdamW}"
+            "model.optimizer is missing; training needs one, for instance {class_path: torch.optim.AdamW}, "
+            "in Python optimizer=partial(torch.optim.AdamW, lr=1e-3)"
         )
     try:
         optimizer = optimizer_factory(named_groups(groups))

@@ -97,7 +97,8 @@ def test_a_wide_table_has_the_price_that_its_file_is_named_for() -> None:
         (
             "day,code,last",
             "",
-            "no column 'close'; name it, --columns '{close: NAME}'; its columns are code, day, last",
+            "no column 'close'; name it, --columns '{close: NAME}' (in Python FeatureOptions(columns=...)); "
+            "its columns are code, day, last",
         ),
         ("when,open,high,low,close", "", "no column 'date'; name it, --columns '{date: NAME}'"),
         ("date,open,low,close,volume", "", "no column 'high'; name it"),

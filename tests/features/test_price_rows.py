@@ -166,7 +166,8 @@ def test_rows_of_several_stocks_without_a_known_code_raise(frame: pl.DataFrame, 
     frame.rename({"code": "Security"}).write_csv(tmp_path / "prices.csv")
     message = fault(tmp_path / "prices.csv")
     assert message == (
-        "prices.csv: no column of codes is known, and 3 rows are of 2015-03-02; name it, --columns '{code: NAME}'"
+        "prices.csv: no column of codes is known, and 3 rows are of 2015-03-02; "
+        "name it, --columns '{code: NAME}' (in Python FeatureOptions(columns=...))"
     )
 
 
@@ -178,7 +179,8 @@ def test_a_panel_of_features_is_no_wide_table_of_closes(codes: list[object], tmp
     pl.DataFrame(rows).write_parquet(tmp_path / "panel.parquet")
     assert fault(tmp_path / "panel.parquet") == (
         "panel.parquet: read as wide table with a row a day, but 2 rows are of 2015-03-02; "
-        "where they are of several codes, --columns '{code: NAME, close: NAME}'"
+        "where they are of several codes, --columns '{code: NAME, close: NAME}' "
+        "(in Python FeatureOptions(columns=...))"
     )
 
 

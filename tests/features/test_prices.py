@@ -160,7 +160,8 @@ def test_prices_of_any_type_are_the_same_float32(tmp_path: Path, kind: pl.DataTy
     [
         (
             small().drop("close"),
-            "no column 'close'; name it, --columns '{close: NAME}'; its columns are code, date",
+            "no column 'close'; name it, --columns '{close: NAME}' (in Python FeatureOptions(columns=...)); "
+            "its columns are code, date",
         ),
         (small(volume=[True, False, True, True]), "column 'volume' must be numeric, it is bool; cast it"),
         (
