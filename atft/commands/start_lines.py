@@ -1,13 +1,16 @@
 """What a training run prints when it starts: data, length, device, where it writes and how to watch it."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from atft.callbacks.guards.early_stopping import EarlyStopping
 from atft.callbacks.record.run_checkpoint import find_checkpoint
-from atft.errors import counted
+from atft.commands.resume import LAST
+from atft.errors import counted, first_of
+from atft.runs.run_directory import version_number
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
@@ -43,7 +46,7 @@ def start_lines(cli: "RankingCLI", periods: "Mapping[str, Days] | None" = None) 
         "training": f"{epochs} of about {counted(steps, 'step')} on {device}, {trainer.precision}",
         "memory": loader.memory.text() if loader.memory else "",
         "weights": _weights(cli),
-        "from": cli.record.receipt.resumed_from or cli.config.init_from,
+        "from": _from(cli),
         "run": str(cli.directory),
         "watch": _watch(cli),
     }
@@ -62,6 +65,18 @@ def _weights(cli: "RankingCLI") -> str:
         if isinstance(callback, EarlyStopping)
     ]
     return "; ".join(["the last epoch's are scored", *rules])
+
+
+def _from(cli: "RankingCLI") -> str | None:
+    """The file that training goes on from or begins with, and later versions that ``last`` passes over."""
+    resumed: str | None = cli.record.receipt.resumed_from
+    if resumed is None or cli.config.ckpt_path != "last":
+        return resumed or cli.config.init_from
+    first, own = (version_number(folder) for folder in (Path(resumed).parent, cli.directory))
+    later = {version_number(folder): folder.name for folder in cli.run_root.glob("version_*")}
+    passed = [later[number] for number in sorted(later) if first < number < own]
+    none = f"; no {LAST} in the later {first_of(passed, 3)}" if passed else ""
+    return f"{resumed}{none}"
 
 
 def _watch(cli: "RankingCLI") -> str:

@@ -11,8 +11,13 @@ from atft.publish import disk_errors, remove_abandoned
 
 def next_version(root: Path) -> Path:
     """The first ``version_N`` under ``root`` after all that are there; nothing is made."""
-    versions = [p.name.removeprefix("version_") for p in root.glob("version_*")]
-    return root / f"version_{max((int(n) for n in versions if n.isdigit()), default=-1) + 1}"
+    return root / f"version_{max(map(version_number, root.glob('version_*')), default=-1) + 1}"
+
+
+def version_number(directory: Path) -> int:
+    """N of ``version_N``; -1 of any other name."""
+    number = directory.name.removeprefix("version_")
+    return int(number) if number.isdigit() else -1
 
 
 def make_version(directory: Path) -> Path:

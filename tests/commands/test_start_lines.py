@@ -74,3 +74,19 @@ def test_a_simulated_market_no_logger_and_a_resume_are_named(
         "last",
     )
     assert f"from      {run / 'last.ckpt'}\n" in again.out
+
+
+def test_last_names_the_later_versions_that_it_passes_over(tiny_run: Any, tmp_path: Path) -> None:
+    words = ["--config", str(tiny_run.config), "--trainer.default_root_dir", str(tmp_path)]
+    runs = [tmp_path / "tiny" / f"version_{number}" for number in (0, 9, 10)]
+    for run in runs:
+        run.mkdir(parents=True)
+
+    def named(asked: str) -> str:
+        cli = build("fit", [*words, "--ckpt_path", asked])
+        cli.record.receipt.resumed_from = str(runs[0] / "last.ckpt")
+        (line,) = (line for line in start_lines(cli) if line.startswith("from"))
+        return line.removeprefix(f"from      {runs[0] / 'last.ckpt'}")
+
+    assert named("last") == "; no last.ckpt in the later version_9, version_10"
+    assert named(str(runs[0] / "last.ckpt")) == ""
