@@ -52,15 +52,15 @@ def check_horizons(horizons: Sequence[int]) -> None:
         raise InputError(f"model.horizons must be ascending trading days >= 1, got {list(horizons)}")
 
 
-def check_levels(quantiles: Sequence[float]) -> None:
-    """Check the levels of quantile heads; none is fine.
+def check_levels(quantiles: Sequence[float], key: str = f"{INIT_ARGS}.quantiles") -> None:
+    """Check the levels of quantile heads; none is fine. ``key`` is what messages call them.
 
     Raises:
         InputError: they do not ascend, or leave (0, 1); or two of them, or of the intervals between the lowest and
             the highest, the next and the next, are the same in whole percent, by which columns are named.
     """
     if sorted(set(quantiles)) != list(quantiles) or not all(0 < level < 1 for level in quantiles):
-        raise InputError(f"{INIT_ARGS}.quantiles must ascend strictly inside (0, 1), got {list(quantiles)}")
+        raise InputError(f"{key} must ascend strictly inside (0, 1), got {list(quantiles)}")
     last = len(quantiles) - 1
     widths = [quantiles[last - i] - quantiles[i] for i in range((last + 1) // 2)]
     for what, shares in (("levels", quantiles), ("intervals", widths)):
@@ -68,7 +68,7 @@ def check_levels(quantiles: Sequence[float]) -> None:
         twice = [percent for percent in percents if percents.count(percent) > 1]
         if twice:
             raise InputError(
-                f"{INIT_ARGS}.quantiles {list(quantiles)} have two {what} of {twice[0]} %, whose columns would "
+                f"{key} {list(quantiles)} have two {what} of {twice[0]} %, whose columns would "
                 f"have one name; give levels that differ in whole percent"
             )
 

@@ -17,6 +17,7 @@ from atft.batch import DayBatch, Forecast
 from atft.errors import InputError, clip, one_line
 from atft.network import NetworkFactory, NetworkInputs, Pretrainable, Scaling
 from atft.nn.ensemble import member_of
+from atft.nn.sizes import check_levels
 from atft.own_functions import USERS_ERRORS, error_text, no_change_in_place
 from atft.tasks.day_data import DayData
 from atft.tasks.network_restored import check_restored
@@ -138,13 +139,15 @@ def try_network(
         factory: what it was built by; None: whether a checkpoint would restore it is not tried.
 
     Raises:
-        InputError: ``forward`` is missing, raises, or returns no forecast; scores are not finite, depend on later
-            days or on the targets, or are not restored from its state; or a parameter has no part in them. One
-            line that names the class.
+        InputError: ``forward`` is missing, raises, or returns no forecast; quantile levels do not ascend; scores
+            are not finite, depend on later days or on the targets, or are not restored from its state; or a
+            parameter has no part in them. One line that names the class.
     """
     if getattr(network.forward, "__func__", None) is nn.Module.forward:
         advice = "add forward(self, batch), which returns Forecast(score)"
         raise InputError(f"{_where(network)}: has no forward; {advice}")
+    # Levels that are set after super().__init__ have passed no check.
+    check_levels(network.quantiles, f"{_where(network)}: quantiles")
     # Out of memory, the training has a remedy: fewer days at a time.
     with (
         suppress(NotCopied, torch.OutOfMemoryError),

@@ -150,6 +150,18 @@ def mean_of_the_sector(self: Own, batch: DayBatch) -> Forecast:
     return Forecast(score - share @ score)
 
 
+class Descending(Own):
+    """Levels of quantiles in the wrong order, set where no constructor of ours sees them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.quantiles = (0.9, 0.1)
+
+    def forward(self, batch: DayBatch) -> Forecast:
+        score = self.score(self.last(batch))
+        return Forecast(score, quantiles=two(score).flip(-1))
+
+
 class Levels(Own):
     """Two levels of quantiles, and a ``forward`` that a test replaces."""
 
@@ -202,6 +214,7 @@ def two(score: Tensor) -> Tensor:
             with_forward(lambda self, b: Forecast(self.score(self.last(b)), None, self.score(self.last(b)))),
             "members are [3, 12, 2], they must be [days, stocks, horizons, members], here [3, 12, 2, members]",
         ),
+        (Descending, "Descending: quantiles must ascend strictly inside (0, 1), got [0.9, 0.1]"),
         (with_quantiles(lambda score: None), "has 2 levels of quantiles and forward returns none"),
         (
             with_quantiles(lambda score: two(score)[..., :1]),
