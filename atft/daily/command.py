@@ -26,7 +26,8 @@ that is ranked. Or score a period into one predictions file, which evaluate, com
   --on DATE           score that day
   --from DATE         score each day from DATE to --to DATE, default the panel's last; with --registry each day by
                       the checkpoint known on it. --out is then .csv or .parquet, default
-                      predictions_SCORER_FIRST_LAST.parquet beside the checkpoint
+                      predictions_SCORER_FIRST_LAST.parquet beside the checkpoint; --top, --rank_by and --alarm.*
+                      are of one day's list only
 {options}
 
 examples

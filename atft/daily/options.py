@@ -23,6 +23,8 @@ DOTTED = {
 """Options by their fields, called as in the other commands or in no way that a field can be, and their help."""
 OF_PREDICT = ("first", "last")
 DEFAULT_TOP = 10
+OF_A_LIST = {"on": None, "top": DEFAULT_TOP, "rank_by": None, "alarm": AlarmOptions()}
+"""Options of one day's list, which a period does not take, and their defaults."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +72,7 @@ class ListOptions:
             )
         if self.first is None and self.last is not None:
             raise InputError("--to ends a period; give its first day with --from")
-        of_list = {"on": None, "top": DEFAULT_TOP, "rank_by": None, "alarm": AlarmOptions()}
-        changed = [name for name, default in of_list.items() if getattr(self, name) != default]
+        changed = [name for name, default in OF_A_LIST.items() if getattr(self, name) != default]
         if self.first is not None and changed:
             raise InputError(
                 f"--{changed[0]} is of one day's list, --from asks for a period's file; give one of them"
@@ -132,12 +133,17 @@ def parse_list_options(command: str, arguments: Sequence[str]) -> tuple[ListOpti
     words = [word for word in arguments if word != "--last"]
     if len(words) < len(arguments) and any(word.startswith(("--on", "--from")) for word in words):
         raise InputError("--last, --on and --from each name what is scored; give one of them")
+    period = command == "predict" and any(word.startswith("--from") for word in words)
     for word in words:
         name = word.partition("=")[0]
         if name.startswith("--") and name not in known:
+            if period:
+                known = {option for option in known if option[2:].partition(".")[0] not in OF_A_LIST}
             dotted = DOTTED.get(name[2:].lower())  # as other commands call it: --panel
             meant = f"; did you mean '--{dotted[0]}'?" if dotted else nearest(name, known)
-            raise InputError(f"{command} of one day has no option {name!r:.60}{meant}")
+            raise InputError(
+                f"{command} of {'a period' if period else 'one day'} has no option {name!r:.60}{meant}"
+            )
     with parser_errors(command, tree_of(parser)):
         values = parser.parse_args(words).as_dict()
     chosen = {f.name: values[f.name] for f in fields(ListOptions) if f.name in values}

@@ -35,6 +35,14 @@ def test_options_are_read_by_their_names() -> None:
         ),
         (["--from", "2017-06-30", "--top", "3", "--run", "r"], "--top is of one day's list"),
         (["--from", "2017-06-30", "--alarm.missing", "0", "--run", "r"], "--alarm is of one day's list"),
+        (
+            ["--from", "2017-06-30", "--alarm.mising", "0", "--run", "r"],
+            "predict of a period has no option '--alarm.mising'; known: --ckpt_path, --data.cache.dir",
+        ),
+        (
+            ["--last", "--alarm.mising", "0", "--run", "r"],
+            "of one day has no option '--alarm.mising'; did you mean '--alarm.m",
+        ),
         (["--to", "2017-06-30", "--run", "r"], "--to ends a period; give its first day with --from"),
         (["--last", "--run", "r", "--rnk_by", "5"], "no option '--rnk_by'; did you mean '--rank_by'"),
         (["--last", "--run", "r", "--panel", "p"], "no option '--panel'; did you mean '--data.panel.path'?"),
