@@ -146,8 +146,8 @@ def try_network(
     if getattr(network.forward, "__func__", None) is nn.Module.forward:
         advice = "add forward(self, batch), which returns Forecast(score)"
         raise InputError(f"{_where(network)}: has no forward; {advice}")
-    # Levels that are set after super().__init__ have passed no check.
-    check_levels(network.quantiles, f"{_where(network)}: quantiles")
+    levels: Any = network.quantiles  # those set after super().__init__ have passed no check
+    check_levels(levels, f"{_where(network)}: quantiles")
     # Out of memory, the training has a remedy: fewer days at a time.
     with (
         suppress(NotCopied, torch.OutOfMemoryError),
