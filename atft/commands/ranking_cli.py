@@ -78,6 +78,9 @@ class RankingCLI(LightningCLI):
         """Parse the arguments once all their keys are known to exist; help names networks, no module of torch."""
         if isinstance(args, list) and ("-h" in args or "--help" in args):
             offer_networks(parser)
+            for group in parser._action_groups:  # a section of options is headed by its sentence under Args
+                title = group.title or ""
+                group.title = title[:1].upper() + title[1:]
         self.config = parse(parser, args, self.command)
         check_seed(self.config.seed_everything)
 

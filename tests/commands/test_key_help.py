@@ -1,5 +1,6 @@
 """The short help: the keys that matter, with the parser's own defaults, before anything heavy is imported."""
 
+import re
 import shlex
 import subprocess
 import sys
@@ -107,3 +108,6 @@ def test_help_all_shows_every_key_with_the_sentence_of_its_docstring(
     )
     assert "one score each" in outcome.out
     assert ("--out" in outcome.out) == (command in ("predict", "export"))
+    headings = [line for line in outcome.out.splitlines()[1:] if re.match(r"\w.*:$", line)]
+    assert "Terms, weights and target transform of the loss of a day:" in headings
+    assert all(heading[0].isupper() for heading in headings)
