@@ -152,7 +152,9 @@ def test_lines_and_files_come_from_the_first_rank_alone(runs: Runs) -> None:
     assert (second.out, second.err) == ("", "")
     assert first.out.count("training  2 epochs of about 5 steps on 2 x cpu") == 1
     assert first.out.count("random 95 %") == 2 and first.err.count("epoch   2/2") == 1
-    assert len(first.out.splitlines()) == len(alone.out.splitlines())
+    # On one core a line says that two processes share it.
+    lines = [line for line in first.out.splitlines() if not line.startswith("cores ")]
+    assert len(lines) == len(alone.out.splitlines())
     assert [path.name for path in runs.two.directory.parent.iterdir()] == ["version_0"]
     both = (runs.one, runs.two)
     names = [{path.name for path in run.directory.iterdir() if "tfevents" not in path.name} for run in both]

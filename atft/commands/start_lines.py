@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from atft.callbacks.guards.early_stopping import EarlyStopping
 from atft.callbacks.record.run_checkpoint import find_checkpoint
 from atft.commands.resume import LAST
+from atft.cores import core_count
 from atft.errors import counted, first_of
 from atft.runs.run_directory import version_number
 
@@ -44,6 +46,7 @@ def start_lines(cli: "RankingCLI", periods: "Mapping[str, Days] | None" = None) 
         "days": ", ".join(days),
         "fold": data.split.fold.removeprefix("fold "),
         "training": f"{epochs} of about {counted(steps, 'step')} on {device}, {trainer.precision}",
+        "cores": _cores(trainer),
         "memory": loader.memory.text() if loader.memory else "",
         "weights": _weights(cli),
         "from": _from(cli),
@@ -51,6 +54,14 @@ def start_lines(cli: "RankingCLI", periods: "Mapping[str, Days] | None" = None) 
         "watch": _watch(cli),
     }
     return [f"{name:<10}{text}" for name, text in lines.items() if text]
+
+
+def _cores(trainer: Trainer) -> str:
+    """That a machine without a GPU has fewer cores than processes, each of which waits for the others at a step."""
+    processes, cores = trainer.num_devices, core_count()
+    if trainer.strategy.root_device.type != "cpu" or processes <= cores:
+        return ""
+    return f"{processes} processes share {counted(cores, 'core')}; start at most one a core"
 
 
 def _weights(cli: "RankingCLI") -> str:

@@ -76,6 +76,19 @@ def test_a_simulated_market_no_logger_and_a_resume_are_named(
     assert f"from      {run / 'last.ckpt'}\n" in again.out
 
 
+def test_more_processes_than_cores_are_named(tiny_run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.set_num_threads", lambda _: None)  # those of this process stay
+
+    def named(devices: int, cores: int) -> list[str]:
+        monkeypatch.setattr("atft.commands.start_lines.core_count", lambda: cores)
+        cli = build("fit", ["--config", str(tiny_run.config), "--trainer.devices", str(devices)])
+        return [line for line in start_lines(cli) if line.startswith("cores")]
+
+    assert named(2, 1) == ["cores     2 processes share 1 core; start at most one a core"]
+    assert named(3, 2) == ["cores     3 processes share 2 cores; start at most one a core"]
+    assert named(2, 2) == named(1, 1) == []
+
+
 def test_last_names_the_later_versions_that_it_passes_over(tiny_run: Any, tmp_path: Path) -> None:
     words = ["--config", str(tiny_run.config), "--trainer.default_root_dir", str(tmp_path)]
     runs = [tmp_path / "tiny" / f"version_{number}" for number in (0, 9, 10)]
