@@ -13,10 +13,12 @@ import numpy as np
 
 from atft.callbacks.record.messages import print_and_log
 from atft.callbacks.record.run_checkpoint import RunCheckpoint, find_checkpoint
+from atft.data.purge import valid_labels
+from atft.errors import counted
 from atft.evaluation.predictions import read_horizon
 from atft.evaluation.summary import SummaryRow, summarise_predictions
 from atft.publish import publish_text
-from atft.runs.comparison import compare_scorers, comparison_text
+from atft.runs.comparison import compare_scorers, comparison_text, trades_until_known
 from atft.runs.scores import write_scores
 from atft.tasks.day_data import DayData
 from atft.tasks.kept_trees import keep_trees
@@ -98,7 +100,7 @@ def write_predictions_of(cli: "RankingCLI", checkpoint: str, path: Path) -> Path
 def compare_with_baselines(cli: "RankingCLI", path: Path, split: str) -> tuple[str, list[SummaryRow]]:
     """The end-of-fit table as text, and its rows; LightGBM's trees are kept in the run's directory."""
     data, metrics = cli.datamodule, cli.model.metrics
-    tables = [read_horizon(path, horizon, split) for horizon in data.horizons]
+    tables = [trades_until_known(read_horizon(path, horizon, split), data) for horizon in data.horizons]
     comparison = compare_scorers(
         tables, data, data.split.min_stocks, metrics, cli.config.baselines, tree_options=cli.tree_options
     )
@@ -109,10 +111,19 @@ def compare_with_baselines(cli: "RankingCLI", path: Path, split: str) -> tuple[s
 
 
 def days_title(data: DayData, split: str) -> str:
-    """The first and last of the panel's days of test or val; of a fold its number, and whether it is causal."""
-    dates, days = data.open_cache().manifest.dates, getattr(data.split, split)
+    """The first and last of the panel's days of test or val; of a fold its number, and whether it is causal.
+
+    Of val also how many labels the figures count that select no checkpoint; see `atft.data.purge`.
+    """
+    cache, days, purge = data.open_cache(), getattr(data.split, split), data.row_purge
+    dates, late = cache.manifest.dates, 0
+    if split == "val" and purge is not None:
+        late = sum(
+            int(cache.known_labels[d].sum() - valid_labels(cache, d, 0, purge).sum()) for d in days.tolist()
+        )
+    more = f", with {counted(late, 'label')} that end{'s' * (late == 1)} too late to select" if late else ""
     fold = f", {data.split.fold}" if data.split.fold else ""
-    return f"{split} days {dates[days[0]]} to {dates[days[-1]]}{fold}"
+    return f"{split} days {dates[days[0]]} to {dates[days[-1]]}{fold}{more}"
 
 
 def named_metrics(rows: list[SummaryRow], split: str, scorer: str = "network") -> dict[str, float]:

@@ -129,6 +129,18 @@ def _minus_lightgbm(
     return difference
 
 
+def trades_until_known(table: HorizonScores, data: DayData) -> HorizonScores:
+    """A table without returns at lag 1 that end after ``data.split.known_to``, as those of its last day do."""
+    known_to, late = data.split.known_to, "target_lag1"
+    if known_to is None or late not in table.columns:
+        return table
+    manifest = data.open_cache().manifest
+    lag = manifest.longest_label_days - max(manifest.horizons)
+    day = np.searchsorted(np.array(manifest.dates, dtype="datetime64[D]"), table.dates)
+    in_time = (day + table.horizon + lag + 1 <= known_to)[:, None]
+    return replace(table, columns={**table.columns, late: np.where(in_time, table.columns[late], np.nan)})
+
+
 def measure_baseline(
     path: Path, split: str, model: str, seeds: Sequence[int], data: DayData, metrics: Metrics
 ) -> Comparison:
@@ -137,7 +149,9 @@ def measure_baseline(
     tables = []
     for horizon in data.horizons:
         of_seed = {
-            seed: table_horizon(pages.filter(pc.equal(pages["seed"], seed)), horizon, split, str(path))
+            seed: trades_until_known(
+                table_horizon(pages.filter(pc.equal(pages["seed"], seed)), horizon, split, str(path)), data
+            )
             for seed in seeds
         }
         table = next(iter(of_seed.values()))

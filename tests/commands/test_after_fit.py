@@ -12,8 +12,13 @@ import pytest
 
 from atft.callbacks.record.receipt import read_receipt
 from atft.callbacks.record.run_checkpoint import Measured, RunCheckpoint
-from atft.commands.after_fit import named_metrics, weights_line
+from atft.commands.after_fit import days_title, named_metrics, weights_line
+from atft.data.build import CacheOptions
+from atft.data.loader import LoaderOptions
+from atft.data.split import SplitOptions
 from atft.evaluation.summary import summarise_predictions
+from atft.tasks.day_data import DayData
+from atft.tasks.panel_source import PanelOptions
 
 NUMBER = r"[+-]\d+\.\d+"
 
@@ -44,6 +49,29 @@ def test_files_hold_the_numbers_of_the_predictions(tiny_run: Any) -> None:
     final = json.loads((tiny_run.directory / "metrics.json").read_text())["final"]
     assert final == metrics
     assert {"test/rank_ic", "test/rank_ic_5d", "test/rank_ic_5d_error", "test/sharpe_annual_1d"} <= set(final)
+
+
+def test_the_title_of_validation_days_counts_labels_that_end_too_late_to_select(
+    make_panel: Callable[..., Path], tmp_path: Path
+) -> None:
+    panel = make_panel(missing=0.0, extra={"label_end_1d": [None] * 1600})
+    days = pl.read_parquet(panel)["date"].unique().sort()
+    late = pl.col("code").eq("S003") & pl.col("date").is_in(days[50:53].implode())
+    ends = pl.when(late).then(days[75]).alias("label_end_1d")
+    pl.read_parquet(panel).with_columns(ends, universe=True).write_parquet(panel)
+    val = [str(days[45]), str(days[79])]
+
+    def title(known_to: int) -> str:
+        split = SplitOptions([str(days[0]), str(days[40])], val, embargo_days=0, known_to=str(days[known_to]))
+        storage = CacheOptions(str(tmp_path / "cache"))
+        data = DayData(
+            PanelOptions(str(panel)), split, LoaderOptions(lookback=5), cache=storage, horizons=[1]
+        )
+        return days_title(data, "val")
+
+    assert title(70) == f"val days {days[45]} to {days[69]}, with 3 labels that end too late to select"
+    assert title(51) == f"val days {days[45]} to {days[50]}, with 1 label that ends too late to select"
+    assert title(75) == f"val days {days[45]} to {days[74]}"
 
 
 def test_a_simulated_market_shows_its_oracle_and_both_lags(

@@ -1,19 +1,33 @@
 """Any frame of scores is measured as the table that ends a fit."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars
 import pytest
 
+from atft.data.build import CacheOptions
+from atft.data.loader import LoaderOptions
+from atft.data.split import SplitOptions
 from atft.day_statistics import RANKING_METRICS
 from atft.errors import InputError
 from atft.evaluation.evaluate import evaluate_files
 from atft.evaluation.options import EvaluateOptions
-from atft.evaluation.predictions import read_horizon
+from atft.evaluation.predictions import HorizonScores, read_horizon
 from atft.evaluation.summary import summarise_predictions
-from atft.runs.comparison import BAND_ROWS, PAIR, compare_scorers, comparison_text, evaluate
+from atft.runs.comparison import (
+    BAND_ROWS,
+    PAIR,
+    compare_scorers,
+    comparison_text,
+    evaluate,
+    trades_until_known,
+)
+from atft.tasks.day_data import DayData
+from atft.tasks.panel_source import PanelOptions
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +53,30 @@ def test_the_frame_has_the_figures_of_the_printed_table(
             assert cell in line and f" {row['days']} " in line
     low, high = (row_of(table, name, 5)["rank_ic"] for name in BAND_ROWS)
     assert f"{low:+.4f} .. {high:+.4f}" in printed
+
+
+def test_no_trade_at_lag_1_ends_after_the_last_day_that_is_known(make_panel: Callable[..., Path]) -> None:
+    panel = make_panel(days=80)
+    calendar = polars.read_parquet(panel)["date"].unique().sort()
+
+    def known(horizon: int, known_to: int | None) -> list[int]:
+        last = None if known_to is None else str(calendar[known_to])
+        split = SplitOptions(["2015-01-05", "2015-02-27"], ["2015-03-02", "2030-12-31"], known_to=last)
+        storage = CacheOptions(str(panel.parent / "cache"))
+        data = DayData(
+            PanelOptions(str(panel)), split, LoaderOptions(lookback=5), cache=storage, horizons=[1, 5]
+        )
+        columns = {name: np.ones((20, 3), np.float32) for name in ("score", "target", "target_lag1")}
+        table = HorizonScores(
+            horizon, calendar[50:70].to_numpy(), ["a", "b", "c"], np.ones((20, 3), bool), columns
+        )
+        limited = trades_until_known(table, data).columns
+        assert limited["target"] is columns["target"]
+        return [50 + int(row) for row in np.flatnonzero(np.isfinite(limited["target_lag1"]).all(axis=1))]
+
+    # The score of day 64 buys at the close of day 65 and sells at that of day 70.
+    assert known(5, 70) == [*range(50, 65)]
+    assert known(1, 70) == [*range(50, 69)] and known(1, None) == [*range(50, 70)]
 
 
 def test_the_reversal_row_is_the_null_control_of_evaluate(scores: polars.DataFrame, tmp_path: Path) -> None:
