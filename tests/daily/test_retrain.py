@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import pytest
@@ -57,6 +58,21 @@ def test_due_runs_train_once_and_a_longer_panel_adds_to_them(
     ):
         with pytest.raises(InputError, match=message):
             retrain(*change, stub.program)
+
+
+def test_an_old_date_is_trained_again_only_where_its_folder_is_there(
+    tiny_run: Any, stub: Any, starts: Starts, tmp_path: Path
+) -> None:
+    registry = tmp_path / "registry"
+    words = ["--config", str(tiny_run.config), "--data.split.test", "null"]
+    retrain(RetrainOptions(5, registry, None, 1), words, stub.program)
+    dates = [start["name"] for start in starts(registry)]
+    assert dates == ["2015-04-01", "2015-04-08", "2015-04-15", "2015-04-22"]
+    rmtree(registry / dates[0])
+    rmtree(registry / dates[1])
+    rmtree(registry / dates[2] / "version_0")
+    retrain(RetrainOptions(None, registry, None, 1), [], stub.program)
+    assert [start["name"] for start in starts(registry)] == [*dates, dates[2]]
 
 
 def test_an_interrupted_run_goes_on_and_a_failed_one_says_how(
