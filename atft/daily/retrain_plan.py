@@ -64,7 +64,7 @@ def make_plan(
         first: date of the first run; None: the day on which the configuration's own validation labels are known.
 
     Raises:
-        InputError: a fold is named, or the panel ends before the first run.
+        InputError: a fold is named, or the panel ends before the first run, or before the validation days do.
     """
     if split.fold is not None:
         raise InputError("retrain plans the days of each run itself; leave data.split.fold out")
@@ -75,6 +75,11 @@ def make_plan(
         when = f"from {first} on" if first is not None else f"{longest_label_days} days after {stop}"
         raise InputError(
             f"the first run needs prices {when}, the panel ends {calendar[-1]}; move data.split.val or --from"
+        )
+    if stop > calendar[-1]:
+        raise InputError(
+            f"data.split.val ends {stop}, the panel {calendar[-1]}; end it within the panel: each run validates on "
+            f"as many days as it has"
         )
     return RetrainPlan(every, calendar[known].isoformat(), end - begin + 1)
 

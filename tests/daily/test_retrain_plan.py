@@ -70,6 +70,10 @@ def test_what_has_no_days_is_one_line() -> None:
         make_plan(CALENDAR[:160], SPLIT, REACH, 63, None)
     with pytest.raises(InputError, match="the first run needs prices from 2050-01-01 on"):
         make_plan(CALENDAR, SPLIT, REACH, 63, date(2050, 1, 1))
+    with pytest.raises(
+        InputError, match=r"data\.split\.val ends 2015-07-31, the panel 2015-07-30; end it within"
+    ):
+        make_plan(CALENDAR[:149], SPLIT, REACH, 63, CALENDAR[140])
     plan = RetrainPlan(20, CALENDAR[60].isoformat(), 50)
     with pytest.raises(InputError, match="has no day to train on: its 50 validation days begin before"):
         dated_run(CALENDAR, SPLIT, REACH, plan, CALENDAR[60])
