@@ -19,6 +19,8 @@ from atft.optim.schedules import WarmupCosine
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("panel", nargs="?", help="Parquet file; without one a market is simulated")
 panel = parser.parse_args().panel
+if panel is not None and not Path(panel).is_file():
+    parser.error(f"{panel}: no such file")
 
 if panel is not None:
     frame = polars.read_parquet(panel)

@@ -74,6 +74,16 @@ def test_help_is_printed_and_nothing_is_done(script: str, tmp_path: Path) -> Non
     assert printed.startswith("usage: ") and "--help" in printed and not list(tmp_path.iterdir())
 
 
+def test_a_panel_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    script = ROOT / "examples" / "train_on_your_frame.py"
+    words = [sys.executable, str(script), "nosuch.parquet"]
+    here = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(words, cwd=tmp_path, env=here, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and done.stderr.splitlines()[1:] == [
+        "train_on_your_frame.py: error: nosuch.parquet: no such file"
+    ]
+
+
 @pytest.mark.slow
 def test_the_script_trains_on_a_frame_and_beats_a_ridge(folder: Path) -> None:
     printed = run_in(folder, ROOT / "examples" / "train_on_your_frame.py")
