@@ -217,7 +217,10 @@ def _factors(before: PriceGrid, new: PriceGrid, rows: np.ndarray, stock: int) ->
             factor = float(np.median(ratio)) if len(ratio) else 1.0
         else:
             factor = factors["close"]
-        if (np.isnan(one) != np.isnan(two)).any() or (np.abs(ratio / factor - 1) > MAX_RATIO_ERROR).any():
+        # No factor makes a number of nothing, or of 0.
+        if (np.isnan(one) != np.isnan(two)).any() or ((one == 0) != (two == 0)).any():
+            return None
+        if (np.abs(ratio / factor - 1) > MAX_RATIO_ERROR).any():
             return None
         factors[name] = factor
     return factors

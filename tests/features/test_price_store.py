@@ -92,6 +92,19 @@ def test_one_factor_is_put_on_the_stored_basis_and_two_are_not() -> None:
     assert rescaled(stored, prices(60), last)[1] == []
 
 
+@pytest.mark.parametrize(("was", "now"), [(1000.0, 0.0), (0.0, 1000.0), (np.nan, 1000.0), (1000.0, 1002.0)])
+def test_a_volume_that_one_factor_cannot_explain_is_another_correction(was: float, now: float) -> None:
+    stored, new, last = prices(), prices(60), prices().calendar[-1]
+    day = int(np.flatnonzero(np.isfinite(stored.close[:, 1]))[7])
+    for name in ("open", "high", "low", "close"):
+        getattr(new, name)[:, 1] /= 4
+    stored.volume[day, 1], new.volume[day, 1] = was, now
+    same_basis, lines = rescaled(stored, new, last)
+    assert lines == [] and find_corrections(stored, same_basis, last) is not None
+    stored.volume[day, 1] = new.volume[day, 1] = 0
+    assert len(rescaled(stored, new, last)[1]) == 1, "a day without volume has none on either basis"
+
+
 def test_a_price_that_stands_still_has_no_return_on_the_stored_basis() -> None:
     stored, new = prices(50), prices(60)
     for grid, days in ((stored, 50), (new, 60)):
