@@ -74,11 +74,19 @@ class PanelGrid:
 
     @cached_property
     def sector(self) -> np.ndarray:
-        """Int [days, stocks]; number of the sector, -1 where unknown."""
+        """Int [days, stocks]; index into `sector_names`, -1 where unknown."""
+        return self.scatter(self._sectors[1], -1)
+
+    @property
+    def sector_names(self) -> list[str]:
+        """Names of the sectors, ascending."""
+        return self._sectors[0]
+
+    @cached_property
+    def _sectors(self) -> tuple[list[str], np.ndarray]:
         if self.columns.sector is None:
-            return np.full(self.shape, -1, dtype=np.int32)
-        _, index = sorted_texts(pa.chunked_array([self._column(self.columns.sector)]))
-        return self.scatter(index, -1)
+            return [], np.full(len(self.rows), -1, dtype=np.int32)
+        return sorted_texts(pa.chunked_array([self._column(self.columns.sector)]))
 
     @cached_property
     def row(self) -> Cells:

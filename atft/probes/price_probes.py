@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from atft.data.panel_stream import day_numbers, read_batches
 from atft.features.build import build_panel
 from atft.features.options import FeatureOptions
 from atft.features.price_dialects import PRICES
@@ -42,7 +43,7 @@ def earlier_panel_finding(earlier: str | Path, panel: str | Path, schema: PanelS
     before = read_grid(earlier, _of_panel(schema, earlier, panel))
     after = read_grid(panel, _of_panel(schema, panel, earlier), only=before.codes)
     days = int(np.searchsorted(before.dates, after.dates[-1], side="right"))
-    suspects = changed_columns(before, after, days)
+    suspects = [*_added_rows(before, after), *changed_columns(before, after, days)]
     if not suspects and (not days or before.dates[-1] == after.dates[-1]):
         ends = f"the panel ends on {after.dates[-1]}, the earlier one on {before.dates[-1]}"
         return cannot_tell(
@@ -73,9 +74,12 @@ def changed_columns(before: PanelGrid, after: PanelGrid, days: int) -> list[Susp
         suspects.append(Suspect("rows", f"{lost:,} rows are in one of the two panels only"))
     # Values are compared bit by bit where both have the row; unknown equals unknown.
     both = rows & later
-    differs = (before.universe[:days][:, mine] != after.universe[later_days][:, other]) & both
-    if differs.any():
-        suspects.append(Suspect("universe", _count(before, differs, codes)))
+    for role, of in {"universe": lambda g: g.universe, "sector": _sector_texts}.items():
+        name = getattr(columns, role)
+        if name is not None and getattr(after.columns, role) is not None:
+            differs = both & (of(before)[:days][:, mine] != of(after)[later_days][:, other])
+            if differs.any():
+                suspects.append(Suspect(name, _count(before, differs, codes)))
     labels = {*columns.targets, *columns.delayed_targets, *columns.oracle, *columns.label_ends}
     known_names = set(footer_names(after.files[0]))
     names = [
@@ -90,6 +94,35 @@ def changed_columns(before: PanelGrid, after: PanelGrid, days: int) -> list[Susp
         if differs.any():
             suspects.append(Suspect(name, _count(before, differs, codes)))
     return suspects
+
+
+def _sector_texts(grid: PanelGrid) -> np.ndarray:
+    """Name of each cell's sector; empty where unknown, which -1 finds at the end."""
+    texts: np.ndarray = np.array([*grid.sector_names, ""], dtype=object)[grid.sector]
+    return texts
+
+
+def _added_rows(before: PanelGrid, after: PanelGrid) -> list[Suspect]:
+    """Rows within the days of the earlier panel, of a code or a date that it does not have: they came later."""
+    import pyarrow.compute as pc
+
+    keys = [after.columns.date, after.columns.code]
+    codes = {
+        code
+        for batch in read_batches(before.files, before.columns, [before.columns.code])
+        for code in batch.column(0).unique().to_pylist()
+    }
+    count, first = 0, ""
+    for batch in read_batches(after.files, after.columns, keys):
+        day = day_numbers(batch, keys[0]).astype("datetime64[D]")
+        within = (day >= before.dates[0]) & (day <= before.dates[-1])
+        known = pc.is_in(batch.column(keys[1]), pa.array(sorted(codes), pa.string()))
+        added = np.flatnonzero(within & ~(np.isin(day, before.dates) & known.to_numpy(zero_copy_only=False)))
+        if len(added) and not count:
+            first = f"{batch.column(keys[1])[int(added[0])]} on {day[added[0]]}"
+        count += len(added)
+    text = f"{count:,} rows of codes or dates that the earlier panel lacks, as {first}"
+    return [Suspect("rows", text)] if count else []
 
 
 def _of_panel(schema: PanelSchema, panel: str | Path, other: str | Path) -> PanelSchema:

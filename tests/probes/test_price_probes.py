@@ -102,6 +102,40 @@ def test_a_panel_whose_past_has_changed_is_accused(market_rows: pl.DataFrame, pl
     assert missing.verdict == "LEAK" and missing.evidence.startswith("rows: ")
 
 
+def test_rows_that_came_into_the_past_later_and_sectors_that_changed_are_accused(
+    market_rows: pl.DataFrame, planted: Any
+) -> None:
+    days = market_rows["date"].unique().sort()
+    schema = PanelSchema(features=["x_flow"])
+    earlier = market_rows.filter(pl.col("date") <= days[99])
+    stock, day = pl.col("code") == "S0007", pl.col("date") == days[50]
+    for name, gone in {"code": stock, "date": day}.items():
+        old = planted(earlier.filter(~gone), name=name)
+        finding = earlier_panel_finding(old, planted(market_rows, name="new"), schema)
+        first = earlier.filter(gone).sort("date", "code").row(0, named=True)
+        assert finding.verdict == "LEAK" and finding.evidence == (
+            f"rows: {earlier.filter(gone).height} rows of codes or dates that the earlier panel lacks, as "
+            f"{first['code']} on {first['date']}"
+        )
+    # A stock that is listed after the earlier panel's end, and a history that goes further back, are no leak.
+    later = market_rows.filter(~stock | (pl.col("date") > days[99]))
+    old = planted(later.filter(pl.col("date").is_between(days[9], days[99])), name="late")
+    assert earlier_panel_finding(old, planted(later, name="new"), schema).verdict == "ok"
+    moved = market_rows.with_columns(sector=pl.when(stock).then(pl.lit("other")).otherwise("sector"))
+    whole = planted(market_rows, name="new")
+    found = earlier_panel_finding(planted(earlier, name="old"), planted(moved, name="moved"), schema)
+    known = earlier.filter(stock)
+    assert found.evidence == (
+        f"sector: {known.height} values differ, the first on {known['date'].min()} for S0007"
+    )
+    # What only one of the panels has a column for is compared with nothing.
+    for column in ("sector", "universe"):
+        one, two = planted(earlier.drop(column), name="without"), whole
+        assert earlier_panel_finding(one, two, schema).verdict == "ok"
+        one, two = planted(earlier, name="old"), planted(market_rows.drop(column), name="without")
+        assert earlier_panel_finding(one, two, schema).verdict == "ok"
+
+
 def test_panels_that_end_on_one_day_or_have_no_common_day_tell_nothing(
     market_rows: pl.DataFrame, planted: Any
 ) -> None:
