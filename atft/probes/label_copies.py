@@ -77,10 +77,7 @@ def copy_suspect(name: str, ranks: Cells, sample: LabelSample) -> Suspect | None
     x = ranks[sample.days].astype(np.float32)
     if not len(sample.text):
         return None
-    power = np.einsum("lds,lds->ld", sample.values, sample.values) * np.einsum("ds,ds->d", x, x)
-    product = np.einsum("lds,ds->ld", sample.values, x)
-    measured = power > 0
-    rough = np.abs(product) / np.sqrt(np.where(measured, power, 1))
+    rough, measured = _rough_correlations(sample.values, x)
     share = (rough > CANDIDATE_CORRELATION).sum(axis=1) / np.maximum(measured.sum(axis=1), 1)
     for label in np.flatnonzero((share >= MIN_COPIED_SHARE) & (measured.sum(axis=1) >= 3)):
         exact = exact_correlations(x, sample.values[label])
@@ -89,6 +86,24 @@ def copy_suspect(name: str, ranks: Cells, sample: LabelSample) -> Suspect | None
         if len(exact) >= 3 and copied.mean() >= MIN_COPIED_SHARE:
             return Suspect(name, f"{sample.text[label]} ({copied.sum()} of {len(exact)} sampled days)")
     return None
+
+
+def _rough_correlations(labels: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Size of the correlation of ranks with all labels, float32 [labels, days], and where there are enough stocks.
+
+    It is over the cells that both know: a column may lack some stocks, and not at random.
+    """
+    known_label, known = (labels != 0).astype(np.float32), (x != 0).astype(np.float32)
+    pairs = [(known_label, known), (labels, known), (known_label, x)]
+    pairs += [(labels**2, known), (known_label, x**2), (labels, x)]
+    # Sums over the stocks of each day, all labels at once.
+    count, of_label, of_x, label_square, x_square, product = (
+        np.einsum("lds,ds->ld", *pair) for pair in pairs
+    )
+    n = np.maximum(count, 1)
+    power = (label_square - of_label**2 / n) * (x_square - of_x**2 / n)
+    measured = (count >= MIN_STOCKS) & (power > 0)
+    return np.abs(product - of_label * of_x / n) / np.sqrt(np.where(measured, power, 1)), measured
 
 
 def exact_correlations(a: Cells, b: Cells) -> np.ndarray:

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
-from atft.probes.future import Futures
-from atft.probes.label_copies import copy_suspect, label_reach, sample_labels
+from atft.probes.finding import Suspect
+from atft.probes.future import Futures, Label
+from atft.probes.label_copies import copy_suspect, exact_correlations, label_reach, sample_labels
 from atft.probes.panel_grid import PanelGrid
 from atft.probes.rank_correlations import scaled_ranks, shift_days
 
@@ -38,3 +40,69 @@ def test_a_target_that_reaches_further_than_its_name_says_is_accused(futures: Fu
     assert suspect.name == "target_5d" and "t+4" in suspect.evidence
     (early,) = label_reach([replace(one_day, days=2)], futures.returns, futures.universe)
     assert "t+1" in early.evidence
+
+
+def label_of(values: np.ndarray) -> Label:
+    return Label("y", scaled_ranks(values, np.ones(values.shape, dtype=bool)), 1, 1)
+
+
+def copied_on(days: int, of: int, noise: float = 0.0, stocks: int = 40) -> Suspect | None:
+    """A column that is a label on the first days, and something else on the other ones."""
+    rng = np.random.default_rng(0)
+    label = label_of(rng.standard_normal((of, stocks)))
+    values = label.ranks + noise * rng.standard_normal(label.ranks.shape)
+    values[days:] = rng.standard_normal(values[days:].shape)
+    # Of a third of the stocks the column knows nothing, and nothing of what the lowest label is.
+    values[:, ::3] = np.nan
+    values[values < -1.2] = np.nan
+    ranks = scaled_ranks(values, np.ones(values.shape, dtype=bool))
+    return copy_suspect("x", ranks, sample_labels([label], label.ranks))
+
+
+def test_a_copy_agrees_on_nine_of_ten_sampled_days_and_on_three_or_more() -> None:
+    suspect = copied_on(22, 24)
+    assert suspect is not None and suspect.evidence.endswith("as y of the same day (22 of 24 sampled days)")
+    assert copied_on(21, 24) is None
+    assert copied_on(3, 3) is not None and copied_on(2, 2) is None
+    assert copied_on(24, 24, noise=0.1) is None, "a correlation of .99 is no copy"
+    assert copied_on(24, 24, stocks=12) is not None and copied_on(24, 24, stocks=10) is None
+
+
+def test_exact_correlations_are_scipys_over_the_cells_that_both_know() -> None:
+    rng = np.random.default_rng(1)
+    a, b = (np.where(rng.random((6, 30)) < 0.7, rng.integers(1, 9, (6, 30)), 0.0) for _ in range(2))
+    a[4], b[5, 9:] = 0.0, 0.0
+    a[4, :8], b[4, :8] = np.arange(1.0, 9.0), [3, 1, 2, 4, 8, 5, 7, 6]
+    a[5, :9], b[5, :7], b[5, 7:9] = 1.0 + np.arange(9), 2.0 + np.arange(7), 0.0
+    found = exact_correlations(a, b)
+    for day in range(5):
+        both = (a[day] != 0) & (b[day] != 0)
+        assert found[day] == pytest.approx(spearmanr(a[day, both], b[day, both]).statistic)
+    assert np.isnan(found[5]), "seven cells"
+
+
+def test_the_sampled_days_are_spread_over_those_whose_next_return_is_known() -> None:
+    ranks = label_of(np.random.default_rng(2).standard_normal((200, 20))).ranks
+    known = ranks.copy()
+    known[:100], known[150], known[199] = 0.0, 0.0, 0.0
+    known[120, 3:] = 0.0
+    days = sample_labels([], known).days
+    assert days[0] == 100 and days[-1] == 198 and len(days) == 24 and 150 not in days
+    usable = np.flatnonzero(known.any(axis=1))
+    assert days.tolist() == usable[np.linspace(0, len(usable) - 1, 24).round().astype(int)].tolist()
+    every = sample_labels([], np.zeros((200, 20))).days
+    assert (every[0], every[-1], len(every)) == (0, 199, 24)
+    assert copy_suspect("x", ranks, sample_labels([], known)) is None
+
+
+@pytest.mark.parametrize(
+    ("day", "named"), [(-2, False), (-1, True), (3, True), (6, False), (13, True), (14, False)]
+)
+def test_a_target_is_asked_for_five_days_on_either_side_of_its_own(day: int, named: bool) -> None:
+    returns = label_of(np.random.default_rng(3).standard_normal((300, 40))).ranks
+    # It should cover the days t + 4 to t + 8, and depends on one more.
+    ranks = label_of(sum(shift_days(returns, j) for j in {*range(4, 9), day})).ranks
+    suspects = label_reach([Label("y", ranks, 8, 5)], returns, np.ones(ranks.shape, dtype=bool))
+    assert [f"t{day:+d} " in s.evidence and "cover t+4 to t+8" in s.evidence for s in suspects] == [
+        True
+    ] * named
