@@ -98,12 +98,10 @@ def _asymmetry(rows: Cells, repeats: Marks, columns: int) -> str | None:
 
 
 def _alone(values: Cells, repeated: Marks) -> Marks:
-    """Cells of repeated values that no other run has: a bound, a cap or a filled constant is shared by many."""
+    """Cells of repeated values, at least one, that no other run has: a bound or a filled constant is shared."""
     first = repeated.copy()
     first[1:] &= ~repeated[:-1]
     runs, times = np.unique(values[: len(repeated)][first], return_counts=True)
-    if not len(runs):
-        return np.zeros(repeated.shape, dtype=bool)
     run = np.minimum(np.searchsorted(runs, values[: len(repeated)]), len(runs) - 1)
     alone: Marks = (runs[run] == values[: len(repeated)]) & (times[run] == 1) & repeated
     return alone
@@ -125,7 +123,7 @@ def _knows_next(values: Cells, next_ranks: Cells, columns: int) -> str | None:
         return None
     x = np.argsort(np.argsort(values[use])).astype(np.float64)
     y = next_ranks[use]
-    if np.ptp(x) == 0 or np.ptp(y) == 0:
+    if np.ptp(y) == 0:
         return None
     correlation = float(np.corrcoef(x, y)[0, 1])
     least = abs(correlation) - float(ndtri(1 - FALSE_ALARM / (2 * columns))) / use.sum() ** 0.5

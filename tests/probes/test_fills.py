@@ -3,8 +3,10 @@
 import numpy as np
 import polars as pl
 import pytest
+from scipy.stats import binom, norm, rankdata
 
 from atft.probes.fills import fill_suspect
+from atft.probes.finding import FALSE_ALARM, Suspect
 from atft.probes.rank_correlations import scaled_ranks, shift_days
 
 DAYS, STOCKS = 200, 40
@@ -51,3 +53,112 @@ def test_ties_of_bounded_columns_and_constants_of_short_lives_are_not_accused() 
     for values in (up, high, np.clip(RETURNS, -1, 1)):
         assert fill_suspect("x", values, NEXT, HERE, 100) is None
     assert fill_suspect("x", np.where(short, constant, np.nan), NEXT, short, 100) is None
+
+
+def with_runs(after: int, before: int) -> np.ndarray:
+    """A run of two equal values a stock, nearer to the value after it in the first ``after`` stocks."""
+    stocks = after + before
+    table = np.random.default_rng(1).random((12, stocks)) + 10 * np.arange(stocks)
+    near_after = np.arange(stocks) < after
+    table[5] = table[6] = table[4] + np.where(near_after, 2.0, 0.5)
+    table[7] = table[6] + np.where(near_after, 0.5, 2.0)
+    return table
+
+
+def suspect_of(rows: np.ndarray, columns: int = 1, next_ranks: float = 0.0) -> Suspect | None:
+    return fill_suspect("x", rows, np.full(rows.shape, next_ranks), np.ones(rows.shape, dtype=bool), columns)
+
+
+def test_runs_are_accused_where_a_coin_would_hardly_ever_fall_so_often_on_the_side_after() -> None:
+    for columns in (1, 100):
+        for after in range(20, 41):
+            accused = suspect_of(with_runs(after, 40 - after), columns) is not None
+            assert accused == (binom.sf(after - 1, 40, 0.5) <= FALSE_ALARM / columns), (columns, after)
+    assert suspect_of(with_runs(29, 0)) is None and suspect_of(with_runs(30, 0)) is not None
+
+
+def test_runs_of_one_value_between_two_known_and_unequal_distances_alone_are_counted() -> None:
+    rows = np.concatenate([with_runs(40, 0), with_runs(0, 4) + 1000], axis=1)
+    rows[1, 40], rows[0, 41] = rows[0, 40], rows[1, 41]  # no value before
+    rows[10, 42] = rows[11, 42]  # none after
+    rows[7, :3], rows[4, 3:5] = np.nan, np.nan
+    rows[4, 5], rows[7, 5] = rows[5, 5] - 2.0, rows[5, 5] + 2.0
+    # Two stocks share a value: a bound, or a constant.
+    rows[5:7, 6] = rows[5:7, 7]
+    # The second and the last but one value have a value on either side.
+    rows[1:3, 43], rows[9:11, 43] = rows[0, 43] + 9, rows[11, 43] + 9
+    rows[3, 43], rows[8, 43] = rows[1, 43] + 1, rows[10, 43] - 99
+    suspect = suspect_of(rows)
+    assert suspect is not None and suspect.evidence.startswith("34 of 38 runs of equal values are nearer")
+
+
+def with_warm_ups(begins: int, inside: int, length: int = 4) -> np.ndarray:
+    """A hundred stocks of which some begin with equal values; ``inside`` values repeat later."""
+    rng = np.random.default_rng(2)
+    rows = rng.random((60, 100))
+    rows[:length, :begins] = rows[0, :begins]
+    again = rng.choice(2500, inside, replace=False)
+    day, stock = 11 + 2 * (again // 100), again % 100
+    rows[day, stock] = rows[day - 1, stock]
+    # Five stocks whose first value is unknown.
+    rows[0, 95:] = np.nan
+    return rows
+
+
+def test_warm_ups_are_accused_where_runs_of_three_are_that_rare_later() -> None:
+    here = np.ones((80, 100), dtype=bool)
+    here[:20] = False
+    for columns in (1, 100):
+        for begins in range(8, 22):
+            listed_late = np.full(here.shape, 7.0)
+            listed_late[20:] = with_warm_ups(begins, 1000)
+            suspect = fill_suspect("x", listed_late, np.zeros(here.shape), here, columns)
+            chance = binom.sf(begins - 1, 95, (1000 / (59 * 100 - 5)) ** 2)
+            expected = begins >= 10 and chance <= FALSE_ALARM / columns
+            assert (suspect is not None) == expected, (columns, begins)
+    assert suspect is not None and suspect.evidence.startswith("21 of 95 stocks begin with 4 equal values")
+    for length, accused in ((2, False), (3, True), (29, True), (30, False)):
+        assert (suspect_of(with_warm_ups(40, 0, length)) is not None) == accused, length
+    assert suspect_of(with_warm_ups(90, 1170)) is not None
+    assert suspect_of(with_warm_ups(90, 1190)) is None, "a fifth of all values repeat"
+
+
+def test_a_constant_that_most_stocks_begin_with_is_no_filled_warm_up() -> None:
+    rows = with_warm_ups(40, 0)
+    rows[:4, :22] = 0.5
+    assert suspect_of(rows) is None
+    rows[:4, 21] = 0.25
+    assert suspect_of(rows) is not None
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_repeated_values_that_rank_with_the_next_return_are_accused_beyond_an_honest_columns_ic(
+    sign: int,
+) -> None:
+    rng = np.random.default_rng(3)
+    for pairs, columns, size in (
+        (100, 1, 0.0),
+        (30, 1, 1.0),
+        (30, 10**6, 1.0),
+        (90, 1, 2.0),
+        (15, 1, 0.0),
+        (14, 1, 0.0),
+    ):
+        rows, following = rng.random((12, pairs)), np.zeros((12, pairs))
+        rows[2] = rows[3] = rows[1]
+        noise = rng.standard_normal((2, pairs))
+        following[1:3] = sign * (rankdata(rows[1]) / pairs - 0.503) * 12**0.5 + size * noise
+        following[0], following[3] = 3.0, -3.0  # of values that are not the next day's
+        ranks = rankdata(rows[1:3].ravel(), "ordinal")
+        correlation = abs(np.corrcoef(ranks, following[1:3].ravel())[0, 1])
+        values = 2 * pairs
+        expected = values >= 30 and correlation - norm.isf(FALSE_ALARM / columns / 2) / values**0.5 > 0.25
+        suspect = fill_suspect("x", rows, following, np.ones(rows.shape, dtype=bool), columns)
+        text = f"{values} values equal the next day's"
+        assert (suspect is not None and suspect.evidence.startswith(text)) == expected
+
+
+def test_values_that_agree_by_chance_say_nothing_of_gaps() -> None:
+    rows = np.random.default_rng(4).integers(0, 40, (200, 60)).astype(float)
+    ranks = scaled_ranks(rows, np.ones(rows.shape, dtype=bool))
+    assert fill_suspect("x", rows, ranks, np.ones(rows.shape, dtype=bool), 1) is None

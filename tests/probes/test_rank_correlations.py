@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
+from scipy.stats import t as student
 
+from atft.evaluation.newey_west import mean_error
 from atft.probes.finding import FALSE_ALARM
 from atft.probes.rank_correlations import (
     daily_correlation,
@@ -46,3 +48,48 @@ def test_noise_passes_no_bound_more_often_than_the_level_and_a_sure_mean_does() 
     assert 0.45 < sure.least < 0.5 < sure.mean + 0.05 and sure.share == 1 and sure.days == 300
     assert least_mean(rng.standard_normal(60) + 9, 30, 1).least == 0  # too few independent stretches
     assert FALSE_ALARM == 1e-3 and plausible_ic(1) == 0.1 and plausible_ic(60) == 0.25
+
+
+def test_a_day_counts_the_cells_that_both_sides_know_and_needs_eight_of_them() -> None:
+    rng = np.random.default_rng(2)
+    values, other = rng.standard_normal((2, 5, 40))
+    everyone = np.ones(values.shape, dtype=bool)
+    # What one side lacks are the other's low values, so the mean of what both know is not 0.
+    some = values > -0.5
+    some[3], some[4] = False, False
+    some[3, :12], some[4, :12] = True, True
+    everyone[3, 8:12], everyone[4, 7:12] = False, False
+    a, b = scaled_ranks(values, everyone), scaled_ranks(values + other, some)
+    found = daily_correlation(a, b)
+    for day in range(4):
+        both = everyone[day] & some[day]
+        assert found[day] == pytest.approx(np.corrcoef(a[day, both], b[day, both])[0, 1], abs=1e-12)
+    assert np.isnan(found[4])
+    # Values that differ, but not where both are known.
+    two = scaled_ranks(np.where(some, 0.0, values), np.ones(some.shape, dtype=bool))
+    assert np.isnan(daily_correlation(two, b)[:3]).all()
+    assert scaled_ranks(values[:1, :8], everyone[:1, :8]).all()
+    assert not scaled_ranks(values[:1, :7], everyone[:1, :7]).any()
+
+
+def test_a_shift_in_either_direction_leaves_the_days_beyond_the_ends_empty() -> None:
+    x = np.arange(6.0)[:, None]
+    for days in range(-8, 9):
+        expected = [float(t + days) if 0 <= t + days < 6 else -1.0 for t in range(6)]
+        assert shift_days(x, days, -1.0)[:, 0].tolist() == expected
+
+
+def test_a_bound_is_the_mean_less_students_quantile_of_its_independent_stretches() -> None:
+    series = 0.2 * np.random.default_rng(3).standard_normal(110) - 0.4
+    series[::19] = np.nan
+    known = series[np.isfinite(series)]
+    bound = least_mean(series, 4, 7)
+    assert len(known) == 104
+    quantile = student.ppf(1 - FALSE_ALARM / (2 * 7), 104 // 5 - 1)
+    assert bound.least == pytest.approx(-known.mean() - quantile * mean_error(series, 4))
+    assert bound.mean == pytest.approx(known.mean()) and bound.share == (known < 0).mean()
+    # Twenty days, of which four stretches and one more are independent.
+    sure = 1 + 0.01 * known
+    assert least_mean(sure[:20], 3, 1).least > 0.9
+    assert least_mean(sure[:19], 2, 1).least == least_mean(sure[:24], 4, 1).least == 0
+    assert [plausible_ic(h) for h in (1, 4)] == [0.1, 0.2]

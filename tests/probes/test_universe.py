@@ -1,7 +1,10 @@
 """A list of survivors, the list of the last day, and a list without unknown labels are accused."""
 
 import numpy as np
+import pytest
+from scipy.stats import binom
 
+from atft.probes.finding import FALSE_ALARM, Suspect
 from atft.probes.universe import (
     dropped_suspect,
     is_static,
@@ -56,3 +59,83 @@ def test_a_universe_without_unknown_labels_is_accused() -> None:
         dropped_suspect(HERE, HERE, target, 1) is None
         and dropped_suspect(HERE[:2], HERE[:2], target[:2], 5) is None
     )
+
+
+def test_survivors_are_accused_where_their_size_makes_them_members_elsewhere() -> None:
+    # Ten leave; with 32 of 60 others in the universe, chance would leave all of them out of it once in 1,200 files.
+    here, unknown = HERE[:, :70].copy(), UNKNOWN[:, :70]
+    here[100:, :10] = False
+    for members, accused in ((31, False), (32, True)):
+        universe = np.zeros(here.shape, dtype=bool)
+        universe[:, 10 : 10 + members] = True
+        suspect = survivor_suspect(here, universe, unknown)
+        assert (suspect is not None) == accused
+    assert suspect is not None and "while 5 of as many stocks" in suspect.evidence
+    nine = here[:, 1:]
+    assert survivor_suspect(nine, nine & ~leavers(nine), unknown[:, 1:]) is None
+
+
+def test_a_stock_has_left_after_sixty_rows_and_eleven_days_without_one() -> None:
+    here = np.zeros((150, 4), dtype=bool)
+    here[80:140, 0] = here[81:140, 1] = here[80:141, 2] = here[:, 3] = True
+    assert leavers(here).tolist() == [True, False, False, False]
+
+
+@pytest.mark.parametrize("small", [False, True])
+def test_stocks_on_the_wrong_side_are_those_of_the_best_cut_in_either_direction(small: bool) -> None:
+    def least_errors(values: np.ndarray, member: np.ndarray) -> int:
+        cuts = [values >= cut for cut in [*values, np.inf]]
+        return min(int((side != member).sum()) for cut in cuts for side in (cut, ~cut))
+
+    # Fourteen large, or small, stocks of the last day; six others are members too, or are not.
+    order = np.argsort(SIZE[-1] if small else -SIZE[-1])
+    chosen = np.isin(np.arange(STOCKS), [*order[:14], *order[20:80:10]])
+    universe = np.tile(chosen, (DAYS, 1))
+    noisy = SIZE + np.random.default_rng(5).normal(size=SIZE.shape)
+    for columns in ([("size", SIZE), ("noisy", noisy)], [("noisy", noisy), ("size", SIZE)]):
+        suspect = last_day_suspect(HERE, universe, columns, 1)
+        first, last = (least_errors(SIZE[day], chosen) for day in (0, -1))
+        assert suspect is not None
+        assert f"size of the last day separates members from others ({last} of 80" in suspect.evidence
+        assert f"better than that of the first ({first}):" in suspect.evidence
+    # As one of a million columns it may be so by chance.
+    assert last_day_suspect(HERE, universe, [("size", SIZE)], 10**6) is None
+    assert last_day_suspect(HERE[:, :19], universe[:, :19], [("size", SIZE[:, :19])], 1) is None
+
+
+def test_a_list_is_static_with_ten_stocks_on_either_side_whatever_young_stocks_do() -> None:
+    member = np.zeros((DAYS, 21), dtype=bool)
+    member[:, :10] = True
+    here = np.ones(member.shape, dtype=bool)
+    here[:91, 20] = False
+    member[::2, 20] = here[::2, 20]
+    assert is_static(here, member)
+    here[90, 20] = True
+    member[90, 20] = True
+    assert not is_static(here, member), "a stock of sixty rows that joins and leaves"
+    for stocks in (slice(1, 20), slice(0, 19)):
+        assert not is_static(here[:, stocks], member[:, stocks])
+
+
+def test_drops_on_days_of_unknown_labels_are_accused_beyond_chance() -> None:
+    def suspect(drops: int, hits: int, unknown: float = 0.0, last: int = 0) -> Suspect | None:
+        member, chance = HERE.copy(), np.random.default_rng(6).random(SIZE.shape)
+        target = np.where(chance < unknown, np.nan, SIZE)
+        days, stocks = np.arange(20, 20 + drops), np.arange(drops)
+        member[days, stocks] = False
+        target[days, stocks] = np.where(np.arange(drops) < hits, np.nan, 1.0)
+        # The file's last days, on which every label is unknown, and a stock that has no row.
+        target[-5:], member[-5:, :last], here = np.nan, False, HERE.copy()
+        here[30, 79] = member[30, 79] = False
+        target[40, 70:73] = np.nan
+        return dropped_suspect(here, member, target, 5)
+
+    for hits in range(41):
+        chance = binom.sf(hits - 1, 40, 0.25)
+        assert (suspect(40, hits) is not None) == (chance <= FALSE_ALARM), hits
+    found = suspect(40, 30, last=60)
+    assert (
+        found is not None and "on 30 of 40 days" in found.evidence and "inside 3 labels are" in found.evidence
+    )
+    assert suspect(40, 26, unknown=0.5) is None, "half of all labels are unknown"
+    assert suspect(19, 19) is None and suspect(20, 20) is not None

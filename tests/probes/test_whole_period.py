@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.stats import rankdata
 
+from atft.probes.finding import FALSE_ALARM
 from atft.probes.whole_period import are_ranks, has_unit_range, range_suspect, scaling_suspect
 
 DAYS, STOCKS = 200, 30
@@ -70,3 +72,111 @@ def test_a_unit_range_in_one_column_proves_nothing_and_in_many_does() -> None:
     assert range_suspect(["a"], 10) is None
     suspect = range_suspect(list("abcdef"), 20)
     assert suspect is not None and suspect.name == "a and 5 more columns"
+
+
+def lengths(stocks: int) -> np.ndarray:
+    """Stocks that are listed one after another: 60 to 200 days of each."""
+    present = np.ones((DAYS, stocks), dtype=bool)
+    for stock, begins in enumerate(np.linspace(0, DAYS - 60, stocks).astype(int)):
+        present[:begins, stock] = False
+    return present
+
+
+@pytest.mark.parametrize(("stocks", "least"), [(30, 10), (50, 10), (60, 12)])
+def test_ten_stocks_and_a_fifth_of_all_must_be_alike(stocks: int, least: int) -> None:
+    present = lengths(stocks)
+    noise = np.where(present, np.random.default_rng(2).standard_normal((DAYS, stocks)), np.nan)
+    moments = {
+        "the mean": noise - np.nanmean(noise, axis=0),
+        "the standard deviation": 3 + noise / np.nanstd(noise, axis=0),
+        "the standard deviation ": 3 + noise / np.nanstd(noise, axis=0, ddof=1),
+        "the maximum": noise / np.nanmax(noise, axis=0),
+        "the minimum": noise / -np.nanmin(noise, axis=0),
+    }
+    for what, scaled in moments.items():
+        for alike in (least - 1, least):
+            values = noise * (1 + 0.1 * np.arange(stocks)) + 0.3 * np.arange(stocks)
+            values[:, :alike] = scaled[:, :alike]
+            suspect = scaling_suspect("x", values, present, 1)
+            assert (suspect is not None) == (alike == least), what
+        text = f"{what.strip()} over all days is the same for {least} of {stocks} stocks"
+        assert suspect is not None and suspect.evidence == text
+
+
+def test_statistics_count_as_one_within_a_thousandth_of_their_standard_error() -> None:
+    noise = np.random.default_rng(3).standard_normal((DAYS, 30))
+    noise = (noise - noise.mean(axis=0)) / noise.std(axis=0)
+    apart, place = 1 + 0.001 * np.arange(30), np.linspace(-1, 1, 30)
+    # Spread evenly over as many thousandths to either side, ten of thirty are within two of them or not.
+    for thousandths, accused in ((2.5, True), (4.0, False)):
+        offset = 1e-3 * thousandths * place / DAYS**0.5
+        means = 5 + noise * apart + offset
+        deviations = noise * (1 + offset / 2**0.5) + np.arange(30)
+        for what, values in {"the mean": means, "the standard deviation": deviations}.items():
+            suspect = scaling_suspect("x", values, HERE, 1)
+            assert (suspect is not None and suspect.evidence.startswith(what)) == accused, (what, thousandths)
+
+
+def test_ranks_over_a_stocks_own_days_are_accused_and_counts_and_short_histories_are_not() -> None:
+    present = lengths(30)
+    rng = np.random.default_rng(4)
+    count = present.sum(axis=0)
+    ranks = np.full(present.shape, np.nan)
+    for stock in range(30):
+        ranks[-count[stock] :, stock] = rng.permutation(count[stock]) + 100.0 * stock
+    others = np.where(present, rng.random(present.shape) + np.arange(30), np.nan)
+    for alike in (9, 10):
+        values = np.where(np.arange(30) < alike, ranks, others)
+        suspect = scaling_suspect("x", values, present, 1)
+        assert (suspect is not None) == (alike == 10)
+    assert suspect is not None
+    assert suspect.evidence == "the values of 10 of 30 stocks are ranks over all of the stock's days"
+    for sign in (1, -1):  # days since the stock was listed, or until its contract ends
+        age = sign * np.where(present, np.cumsum(present, axis=0) + 7.0 * np.arange(30) ** 2, np.nan)
+        assert scaling_suspect("x", age, present, 1) is None
+    # A value that was lost after the scaling: such stocks are not asked.
+    lost = np.where(np.arange(30) < 10, ranks, others)
+    lost[-1, 0] = np.nan
+    assert scaling_suspect("x", lost, present, 1) is None
+    assert scaling_suspect("x", ranks[-59:], present[-59:], 1) is None, "fifty-nine days"
+
+
+def test_ranks_with_ties_are_ranks_to_less_than_one_place() -> None:
+    rng = np.random.default_rng(5)
+    ties = rankdata(rng.integers(0, 3000, 5000))
+    assert are_ranks(ties) == "ranks" and are_ranks(-ties / 7 + 3) == "ranks"
+    assert are_ranks(np.delete(np.sort(ties), range(2500, 2506))) == ""
+    assert are_ranks(rankdata(rng.integers(0, 3000, 5000), "dense")) == "" and are_ranks(np.ones(50)) == ""
+
+
+def test_a_whole_column_of_mean_0_and_deviation_1_is_accused_at_the_level_of_all_columns() -> None:
+    noise = np.random.default_rng(6).standard_normal((DAYS, STOCKS)) + 0.5 * np.arange(DAYS)[:, None] / DAYS
+    unit = (noise - noise.mean()) / noise.std()
+    n = unit.size
+    for columns in (1, 100):
+        # The chance that both are within c / sqrt(n) is about 0.9 c^2.
+        tolerance = (FALSE_ALARM / columns / 0.9 / n) ** 0.5
+        for part, accused in ((0.9, True), (1.1, False)):
+            for values in (unit + part * tolerance, unit * (1 + part * tolerance)):
+                suspect = scaling_suspect("x", values, HERE, columns)
+                assert (suspect is not None) == accused, (columns, part)
+    sample = unit * ((n - 1) / n) ** 0.5
+    assert scaling_suspect("x", sample, HERE, 100) is not None, "by n - 1"
+    few = unit[:, :5] - unit[:, :5].mean()
+    few /= few.std()
+    assert scaling_suspect("x", few, HERE[:, :5], 1) is not None
+    few = few[1:] - few[1:].mean()
+    assert scaling_suspect("x", few / few.std(), HERE[1:, :5], 1) is None, "fewer than a thousand values"
+
+
+def test_a_unit_range_is_two_ends_that_are_each_reached_once() -> None:
+    unit = np.random.default_rng(7).random((DAYS, 5))
+    unit[3, 1], unit[9, 4] = 0.0, 1.0
+    assert has_unit_range(unit) and has_unit_range(2 * unit - 1)
+    assert not has_unit_range(unit[1:]) and not has_unit_range(unit * 2) and not has_unit_range(unit - 1)
+    for end in (0.0, 1.0):
+        again = unit.copy()
+        again[5, 0] = end
+        assert not has_unit_range(again)
+    assert range_suspect(list("abcde"), 25) is not None and range_suspect(list("abcd"), 4) is None
+    assert range_suspect(list("abcde"), 26) is None
