@@ -61,12 +61,13 @@ def test_no_tensor_of_stocks_by_stocks_is_kept() -> None:
     assert max(sizes) <= 32 * 2000
 
 
-@pytest.mark.parametrize(("top", "temperature"), [(1.0, 1.0), (0.2, 0.5)])
+@pytest.mark.parametrize("options", [(1.0, 1.0), (0.2, 0.5), ()])
 def test_listnet_is_the_divergence_of_two_softmaxes(
-    make_day: Callable[..., Any], top: float, temperature: float
+    make_day: Callable[..., Any], options: tuple[float, ...]
 ) -> None:
     score, target, valid = make_day()
-    value = listnet(score, target, valid, top, temperature)
+    value = listnet(score, target, valid, *options)
+    top, temperature = options or (0.1, 1.0)
     for i in range(len(valid)):
         s, t = score[i][valid[i]].numpy() / temperature, target[i][valid[i]].numpy() / temperature
         best = np.argsort(-t)[: max(1, int(top * len(t)))]
@@ -91,13 +92,14 @@ def test_listnet_raises_the_top_only(make_day: Callable[..., Any]) -> None:
     assert gradient.gather(-1, best[:, 4:]).gt(0).all() and gradient.gather(-1, best[:, :1]).lt(0).all()
 
 
-@pytest.mark.parametrize("grades", [0.5, 5.0])
+@pytest.mark.parametrize("options", [{"grades": 0.5}, {}])
 def test_cold_ndcg_is_that_of_scikit_learn_between_perfect_and_random(
-    make_day: Callable[..., Any], grades: float
+    make_day: Callable[..., Any], options: dict[str, float]
 ) -> None:
     score, target, valid = make_day(days=8, stocks=60)
     target = (4 * target).round() / 4  # ties share their gain
-    value = ndcg(score, target, valid, anchors=120, temperature=1e-9, grades=grades)
+    value = ndcg(score, target, valid, anchors=120, temperature=1e-9, **options)
+    grades = options.get("grades", 5.0)
     for i in range(len(valid)):
         s, t = score[i][valid[i]].numpy(), target[i][valid[i]].numpy()
         gain = 2 ** (grades * (rankdata(t) - 0.5) / len(t))

@@ -11,12 +11,15 @@ from torch.autograd import gradcheck
 from atft.losses.scale_floor import scale_floor
 
 
-def test_the_penalty_is_the_missing_share_of_the_floor(make_day: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("options", [{"floor": 0.1}, {}])
+def test_the_penalty_is_the_missing_share_of_the_floor(
+    make_day: Callable[..., Any], options: dict[str, float]
+) -> None:
     score, target, valid = make_day()
-    value = scale_floor(0.02 * score, target, valid, floor=0.1)
+    value = scale_floor(0.02 * score, target, valid, **options)
     for i in range(len(valid)):
         ratio = np.std(0.02 * score[i][valid[i]].numpy()) / np.std(target[i][valid[i]].numpy())
-        assert value[i].item() == pytest.approx(1 - ratio / 0.1, rel=1e-10)
+        assert value[i].item() == pytest.approx(1 - ratio / options.get("floor", 0.05), rel=1e-10)
 
 
 def test_only_the_scale_counts(make_day: Callable[..., Any]) -> None:

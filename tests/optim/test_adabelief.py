@@ -42,6 +42,22 @@ def test_it_steps_as_the_authors_package_does(capsys: pytest.CaptureFixture[str]
     capsys.readouterr()
 
 
+def test_its_defaults_are_a_rate_of_a_thousandth_and_no_weight_decay(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-16, "weight_decay": 0.0, "amsgrad": False}
+    settings |= {"degenerated_to_sgd": False, "print_change_log": False}
+    one, two = (nn.Parameter(torch.ones(4)) for _ in range(2))
+    pairs = (one, AdaBelief([one])), (two, adabelief_pytorch.AdaBelief([two], **settings))
+    for _ in range(20):
+        for weight, optimizer in pairs:
+            optimizer.zero_grad()
+            ((weight - torch.arange(4.0)) ** 2).sum().backward()
+            optimizer.step()
+    assert torch.equal(one, two) and not torch.equal(one, torch.ones(4))
+    capsys.readouterr()
+
+
 def test_the_first_steps_are_never_of_the_gradients_size() -> None:
     weight = nn.Parameter(torch.zeros(1))
     optimizer = AdaBelief([weight], lr=1e-3)
