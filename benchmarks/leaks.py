@@ -1,4 +1,4 @@
-"""Twenty planted leaks, all of which `python -m atft probe` must find, and clean data, on which it must find none.
+"""23 planted leaks, all of which `python -m atft probe` must find, and clean data, on which it must find none.
 
     python benchmarks/leaks.py [--prices FILE] [--real] [--only NAME ...]
 
@@ -221,7 +221,28 @@ def stale(scores: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def days_chosen(scores: pl.DataFrame) -> pl.DataFrame:
+    """The tenth of the days with the lowest RankIC is left out."""
+    known = scores.filter(pl.col("horizon") == 1, pl.col("target").is_not_null())
+    rank_ic = pl.corr("score", "target", method="spearman")
+    days = known.group_by("date").agg(rank_ic=rank_ic).sort("rank_ic")["date"]
+    return scores.filter(~pl.col("date").is_in(days.head(len(days) // 10).implode()))
+
+
+def wrong_bets() -> pl.Expr:
+    """A score among the day's upper fifth, a label among its lower fifth."""
+    group = ("date", "horizon")
+    score, target = (pl.col(n).rank().over(group) / pl.len().over(group) for n in ("score", "target"))
+    return ((score > 0.8) & (target < 0.2)).fill_null(False)
+
+
 PREDICTIONS: dict[str, tuple[str, Plant]] = {
+    "the worst tenth of the days left out": ("rows chosen by label", days_chosen),
+    "rows of bets that went wrong left out": ("rows chosen by label", lambda f: f.filter(~wrong_bets())),
+    "targets of bets that went wrong left out": (
+        "rows chosen by label",
+        lambda f: f.with_columns(target=pl.when(~wrong_bets()).then("target")),
+    ),
     "test rows chosen by their label": ("rows chosen by label", chosen_by_label),
     "padded with stale rows": ("stale rows", padded),
     "scores of the day before": ("stale scores", stale),

@@ -13,7 +13,7 @@ from atft.day_series import MAX_LOST_SHARE
 from atft.errors import counted
 from atft.evaluation.day_ranks import constant_days
 from atft.panel import PanelSchema
-from atft.probes.coverage import coverage_suspects
+from atft.probes.coverage import coverage_suspects, missing_days
 from atft.probes.finding import Finding, Suspect, cannot_tell, conclude_probe
 from atft.probes.future import Label
 from atft.probes.label_copies import LEADS, copy_suspect, sample_labels
@@ -85,11 +85,15 @@ def prediction_findings(
 
 
 def _rows_finding(parts: list[ScoredRows], panel: str | Path | None, schema: PanelSchema | None) -> Finding:
-    probe, remedy = "rows chosen by label", "score every stock of the day's universe, whatever its label is"
+    probe = "rows chosen by label"
+    remedy = "score every day, and every stock of the day's universe, whatever its label is"
     if panel is not None:
         horizons = sorted({part.horizon for part in parts})
         grid = read_grid(panel, schema or PanelSchema(), horizons)
         suspects = [suspect for part in parts for suspect in coverage_suspects(part, grid)]
+        scattered = [left_out for part in parts if (left_out := missing_days(part, grid)).scattered]
+        if scattered and not suspects:
+            return cannot_tell(probe, f"{scattered[0].text}: by their result?", remedy)
         return conclude_probe(probe, suspects, "rows are the panel's, also where labels are unknown", remedy)
     unknown = sum(int((part.present & ~np.isfinite(part.numbers["target"])).sum()) for part in parts)
     if unknown:

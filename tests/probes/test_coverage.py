@@ -9,6 +9,7 @@ import pytest
 from atft.panel import PanelSchema
 from atft.probes.coverage import coverage_suspects, missing_by_label
 from atft.probes.panel_grid import PanelGrid, read_grid
+from atft.probes.prediction_probes import prediction_findings
 from atft.probes.scored_rows import read_scored_rows
 
 
@@ -41,6 +42,85 @@ def test_scores_of_every_member_are_fine_and_each_choice_of_rows_is_named(
     assert evidence(pl.concat([scores, later.head(50)]), grid, tmp_path)[0].endswith("padded rows?")
     (text,) = evidence(later, grid, tmp_path)
     assert text == "no row of the file has a date and a code of the panel"
+
+
+@pytest.fixture(scope="module")
+def scores(market_rows: pl.DataFrame) -> pl.DataFrame:
+    """Random scores of every member, with the panel's labels."""
+    members = market_rows.filter("universe").sort("date", "code")
+    score = pl.Series(np.random.default_rng(1).standard_normal(len(members)))
+    return members.select("date", "code", target="target_1d").with_columns(score=score)
+
+
+def bad_days(scores: pl.DataFrame, count: int) -> pl.Series:
+    """The days with the lowest RankIC."""
+    known = scores.drop_nulls("target")
+    rank_ic = pl.corr("score", "target", method="spearman")
+    return known.group_by("date").agg(ic=rank_ic).sort("ic")["date"].head(count)
+
+
+def test_days_that_are_left_out_here_and_there_are_accused_a_gap_between_periods_is_not(
+    scores: pl.DataFrame, grid: PanelGrid, tmp_path: Path
+) -> None:
+    (text,) = evidence(scores.filter(~pl.col("date").is_in(bad_days(scores, 16).implode())), grid, tmp_path)
+    assert text.startswith("16 days of the panel's 160 from") and text.endswith(
+        "were they chosen by their result?"
+    )
+    day = pl.col("date").rank("dense")
+    purged = ~day.is_between(70, 95) & ~(day % 31).is_in([5])
+    for honest in (~day.is_between(70, 95), purged, day % 5 == 0, day.is_between(20, 140)):
+        assert evidence(scores.filter(honest), grid, tmp_path) == []
+
+
+def test_a_few_days_that_are_left_out_here_and_there_are_counted_but_not_accused(
+    scores: pl.DataFrame, grid: PanelGrid, tmp_path: Path, market: Path
+) -> None:
+    few = scores.filter(~pl.col("date").is_in(bad_days(scores, 7).implode()))
+    assert evidence(few, grid, tmp_path) == []
+    day = pl.col("date").rank("dense")
+    some, panel = tmp_path / "some.parquet", tmp_path / "long.parquet"
+    once, long = [
+        pl.concat([frame, frame.with_columns(pl.col("date").dt.offset_by("2y"))])
+        for frame in (scores, pl.read_parquet(market))
+    ]
+    once.filter((day > 160) | (day % 16 != 7)).write_parquet(some)
+    long.write_parquet(panel)
+    finding = prediction_findings(some, panel)[-1]
+    assert finding.verdict == "cannot tell"
+    assert finding.evidence.startswith("10 days of the panel's 320 from")
+    assert finding.evidence.endswith("in 10 places: by their result?")
+
+
+def test_rows_scores_and_targets_that_are_missing_where_stocks_fell_are_accused(
+    scores: pl.DataFrame, grid: PanelGrid, tmp_path: Path
+) -> None:
+    place = pl.col("target").rank().over("date") / pl.col("target").count().over("date")
+    best = pl.col("score").rank().over("date") / pl.len().over("date") > 0.7
+    wrong = ((place < 0.3) & best).fill_null(False)
+    (text,) = evidence(scores.filter(~wrong), grid, tmp_path)
+    assert "whether a stock is scored has RankIC +" in text
+    (text,) = evidence(scores.with_columns(score=pl.when(~wrong).then("score")), grid, tmp_path)
+    assert "whether a stock is scored has RankIC +" in text
+    without, sign = evidence(scores.with_columns(target=pl.when(~wrong).then("target")), grid, tmp_path)
+    assert "rows have no target, while the panel's target_1d is known" in without
+    assert "whether a stock is scored has RankIC +" in sign
+    rng = np.random.default_rng(2)
+    assert evidence(scores.filter(pl.Series(rng.random(len(scores)) < 0.8)), grid, tmp_path) == []
+
+
+def test_targets_that_were_not_known_when_the_file_was_written_are_fine(
+    market_rows: pl.DataFrame, scores: pl.DataFrame, tmp_path: Path
+) -> None:
+    day = pl.col("date").rank("dense")
+    last_days = scores.with_columns(target=pl.when(day < 150).then("target"))
+    path = tmp_path / "panel.parquet"
+    # A tenth of the stocks was halted, and its labels became known later.
+    late = pl.when(pl.col("code").hash() % 10 == 0).then(pl.date(2026, 1, 1))
+    market_rows.with_columns(label_end_1d=late, label_end_5d=late).sort("date", "code").write_parquet(path)
+    grid = read_grid(path, PanelSchema())
+    halted = pl.col("code").hash() % 10 == 0
+    assert evidence(last_days, grid, tmp_path) == []
+    assert evidence(scores.with_columns(target=pl.when(~halted).then("target")), grid, tmp_path) == []
 
 
 def test_rows_without_a_label_that_are_missing_are_accused_and_whole_days_are_not() -> None:
