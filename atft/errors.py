@@ -8,6 +8,9 @@ else is a bug and keeps its traceback.
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from pathlib import Path
+from sysconfig import get_path
+from traceback import extract_tb
 
 LISTED, LISTED_CHARACTERS = 12, 80
 """Names that a message lists at most, and the characters that they may take."""
@@ -135,3 +138,26 @@ def one_line(error: BaseException, most: int = 120) -> str:
     """
     text = printable(" ".join(str(error).split()))
     return text.removesuffix(".") if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def kind_and_text(error: BaseException) -> str:
+    """An exception on one line, for a receipt or a log: ``KeyError at mine.py line 17: 'close'``."""
+    return " ".join(f"{type(error).__name__}{users_line(error)}: {error}".strip(": ").split())
+
+
+def users_line(error: BaseException) -> str:
+    """The innermost line of the user's own code on the way to an error, `` at mine.py line 17``.
+
+    Empty where none is: in files of this package, of Python and of installed packages, and for the errors above,
+    which say where themselves.
+    """
+    if isinstance(error, InputError | RunFailed):
+        return ""
+    folders = [Path(__file__).parent, *(Path(get_path(name)) for name in ("stdlib", "purelib", "platlib"))]
+    libraries = {folder.resolve() for folder in folders}
+    for frame in reversed(extract_tb(error.__traceback__)):
+        file = Path(frame.filename).resolve()
+        # An import's own frames are of no file, "<frozen importlib._bootstrap>".
+        if file.is_file() and libraries.isdisjoint(file.parents):
+            return f" at {file.name} line {frame.lineno}"
+    return ""

@@ -1,5 +1,8 @@
 """The one error of the user, and the nearest name it offers."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from atft.errors import (
@@ -12,9 +15,11 @@ from atft.errors import (
     closest,
     counted,
     first_of,
+    kind_and_text,
     listed,
     nearest,
     one_line,
+    users_line,
 )
 
 
@@ -72,3 +77,28 @@ def test_two_columns_of_one_name_are_named() -> None:
 
 def test_a_number_of_things_is_one_thing_or_several() -> None:
     assert [counted(n, "day") for n in (0, 1, 2345)] == ["0 days", "1 day", "2,345 days"]
+
+
+def test_an_error_of_the_users_code_has_its_innermost_line_in_the_users_files(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("import json\n\ndef read(text):\n    return json.loads(text)\n")
+    user: dict[str, Any] = {}
+    exec(compile(file.read_text(), file, "exec"), user)
+    with pytest.raises(ValueError) as of_json:
+        user["read"]("{")
+    assert users_line(of_json.value) == " at mine.py line 4"  # not that of Python's library
+    assert kind_and_text(of_json.value).startswith(
+        "JSONDecodeError at mine.py line 4: Expecting property name"
+    )
+    with pytest.raises(KeyError) as of_a_test:
+        {}["a"]
+    line = of_a_test.traceback[-1].lineno + 1
+    assert kind_and_text(of_a_test.value) == f"KeyError at test_errors.py line {line}: 'a'"
+
+
+def test_an_error_that_no_code_of_the_user_raised_has_no_line_and_an_input_error_says_where_itself() -> None:
+    assert kind_and_text(KeyError("a")) == "KeyError: 'a'" and kind_and_text(MemoryError()) == "MemoryError"
+    for error in (InputError("bad.csv: empty"), NonFiniteLoss("step 3")):
+        with pytest.raises(type(error)) as raised:
+            raise error
+        assert kind_and_text(raised.value) == f"{type(error).__name__}: {error}"

@@ -13,6 +13,7 @@ import torch
 
 from atft.callbacks.record.run_checkpoint import find_checkpoint
 from atft.callbacks.record.run_record import find_record
+from atft.errors import kind_and_text
 
 RUN_LOG = "run.log"
 
@@ -119,9 +120,8 @@ class EpochLine(pl.Callback):
         log(trainer, "   ".join(parts), self.quiet)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: Any, exception: BaseException) -> None:
-        error = " ".join(f"{type(exception).__name__}: {exception}".strip(": ").split())
         with suppress(OSError):  # a full disk may be what ended the run
-            log(trainer, f"ended by {error}", quiet=True)
+            log(trainer, f"ended by {kind_and_text(exception)}", quiet=True)
 
     def _report_retries(self, trainer: pl.Trainer, task: Any) -> None:
         for retry in task.memory_retries[self._retries :]:

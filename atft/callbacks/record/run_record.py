@@ -21,7 +21,7 @@ from atft.callbacks.record.receipt import Coverage, Receipt, code_digest, librar
 from atft.callbacks.record.run_checkpoint import find_checkpoint, measured_now, selected_epoch, validation_of
 from atft.callbacks.record.run_end import run_status
 from atft.digest import text_digest
-from atft.errors import InputError
+from atft.errors import InputError, kind_and_text, users_line
 from atft.publish import publish_text
 from atft.termination import how_stopped
 
@@ -236,8 +236,9 @@ class RunRecord(pl.Callback):
         if isinstance(error, KeyboardInterrupt):
             self.receipt.status, self.receipt.reason = "stopped", how_stopped(error)
         else:
-            reason = f"{type(error).__name__}: {error}".strip(": ")
-            self.receipt.status, self.receipt.reason = "failed", " ".join(reason.split())
+            self.receipt.status, self.receipt.reason = "failed", kind_and_text(error)
+            if where := users_line(error):  # the last line below the traceback, whose end may be in torch
+                error.add_note(f"raised{where}; everything about the run: {self.directory}")
         # On a full disk this fails too; the first error is the one to show.
         with suppress(InputError, OSError):
             self._write()

@@ -184,13 +184,16 @@ def test_a_run_that_fails_says_why_and_keeps_what_it_had(
             raise RuntimeError("out of\n   luck")
 
     monkeypatch.setattr(RunRecord, "on_validation_epoch_start", breaks)
-    with pytest.raises(RuntimeError, match="luck"):
+    with pytest.raises(RuntimeError, match="luck") as raised:
         atft("fit", "--config", tiny_run.config, "--trainer.default_root_dir", tmp_path)
     run = tmp_path / "tiny" / "version_0"
     receipt = read_receipt(run)
-    assert (receipt.status, receipt.reason) == ("failed", "RuntimeError: out of luck")
+    place = f"at test_run_record.py line {breaks.__code__.co_firstlineno + 2}"
+    assert (receipt.status, receipt.reason) == ("failed", f"RuntimeError {place}: out of luck")
+    # Python prints it below the traceback.
+    assert raised.value.__notes__ == [f"raised {place}; everything about the run: {run}"]
     assert receipt.epochs == 1 and len(receipt.seconds["per_epoch"]) == 1
-    assert (run / "run.log").read_text().endswith("ended by RuntimeError: out of luck\n")
+    assert (run / "run.log").read_text().endswith(f"ended by RuntimeError {place}: out of luck\n")
 
 
 def test_a_run_whose_evaluation_fails_is_not_completed(
@@ -206,7 +209,8 @@ def test_a_run_whose_evaluation_fails_is_not_completed(
     with pytest.raises(ValueError, match="no table"):
         atft("fit", "--config", tiny_run.config, *elsewhere)
     receipt = read_receipt(tmp_path / "tiny" / "version_0")
-    assert (receipt.status, receipt.reason) == ("failed", "ValueError: no table")
+    place = f"at test_run_record.py line {breaks.__code__.co_firstlineno + 1}"
+    assert (receipt.status, receipt.reason) == ("failed", f"ValueError {place}: no table")
 
 
 def test_an_interrupted_run_is_stopped_and_ends_with_130(
