@@ -129,11 +129,18 @@ def deleted_rows(later: "polars.DataFrame", columns: PanelColumns, seed: int) ->
 
 
 def scrambled_rows(later: "polars.DataFrame", columns: PanelColumns, seed: int) -> "polars.DataFrame":
-    """Every column keeps its values on other rows; stocks join and leave the universe."""
+    """Every column but the ends of labels keeps its values on other rows; stocks join and leave the universe."""
     import polars
 
     rng = np.random.default_rng(seed)
-    keep = {columns.date, columns.code, columns.sector, columns.universe, *columns.regime}
+    keep = {
+        columns.date,
+        columns.code,
+        columns.sector,
+        columns.universe,
+        *columns.regime,
+        *columns.label_ends,
+    }
     mixed = [
         polars.Series(name, later[name].gather(rng.permutation(len(later))))
         for name in columns.all

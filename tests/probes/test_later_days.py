@@ -11,8 +11,9 @@ from atft.data.cache import DayCache
 from atft.nn.atft_gat_fan import ATFTGATFAN
 from atft.probes import later_days
 from atft.probes.later_days import later_day_suspects
-from atft.probes.pipeline_slice import deleted_rows
+from atft.probes.pipeline_slice import deleted_rows, scrambled_rows
 from atft.tasks.day_data import DayData
+from atft.tasks.panel_source import PanelOptions
 from atft.tasks.ranking import RankingTask
 
 
@@ -44,3 +45,22 @@ def test_data_that_look_ahead_are_accused_with_the_feature(
     suspects = later_day_suspects(task, data, tmp_path)
     assert len(suspects) == 2  # one change after each of two days
     assert all("features differ: x_flow" in suspect.evidence for suspect in suspects)
+
+
+def test_a_panel_with_the_ends_of_its_labels_is_not_accused(
+    market_data: DayData, market_rows: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(later_days, "CHANGES", {"scrambled": scrambled_rows})
+    days = market_rows["date"].unique().sort().to_frame()
+    ends = days.with_columns(pl.col("date").shift(-h).alias(f"label_end_{h}d") for h in (1, 5))
+    market_rows.join(ends, on="date").sort("date", "code").write_parquet(tmp_path / "panel.parquet")
+    data = DayData(
+        PanelOptions(str(tmp_path / "panel.parquet")),
+        market_data.split_options,
+        market_data.loader_options,
+        replace(market_data.cache_options, dir=str(tmp_path / "cache")),
+        market_data.graph_options,
+        horizons=market_data.horizons,
+    )
+    task = RankingTask.for_data(data, partial(ATFTGATFAN, hidden_size=4, gat_layers=1))
+    assert later_day_suspects(task, data, tmp_path) == []
