@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from scipy.stats import norm
 
 from atft.panel import PanelSchema
 from atft.probes.coverage import coverage_suspects, missing_by_label
+from atft.probes.finding import FALSE_ALARM
 from atft.probes.panel_grid import PanelGrid, read_grid
 from atft.probes.prediction_probes import prediction_findings
 from atft.probes.scored_rows import read_scored_rows
@@ -135,3 +137,53 @@ def test_rows_without_a_label_that_are_missing_are_accused_and_whole_days_are_no
     whole[-1] = False
     assert missing_by_label(everyone, whole, target) == []
     assert missing_by_label(everyone, rng.random(target.shape) < 0.5, target) == []
+
+
+@pytest.mark.parametrize("others_missing", [0.0, 0.3])
+def test_rows_of_unknown_labels_are_accused_beyond_chance_and_a_quarter_more_than_the_others(
+    others_missing: float,
+) -> None:
+    rng = np.random.default_rng(1)
+    target = rng.standard_normal((40, 100))
+    unknown = np.zeros(target.shape, dtype=bool)
+    unknown.flat[rng.choice(target.size, 60, replace=False)] = True
+    target[unknown] = np.nan
+    scored = unknown | (rng.random(target.shape) >= others_missing)
+    member = np.ones(target.shape, dtype=bool)
+    # The day's extreme labels are all there, so that the others alone are compared.
+    order = np.argsort(np.argsort(np.where(unknown, 0.0, target), axis=1), axis=1)
+    extreme = (order < 4) | (order > 95)
+    scored |= extreme
+    for missing in range(61):
+        some = scored.copy()
+        some[tuple(index[:missing] for index in np.nonzero(unknown))] = False
+        texts = missing_by_label(member, some, target)
+        others = ~unknown & (np.abs(order - 49.5) < 46)
+        rate = float((others & ~some).sum() / others.sum())
+        error = norm.isf(FALSE_ALARM / 2) * (0.25 / 60 + rate * (1 - rate) / others.sum()) ** 0.5
+        share = missing / 60 - rate - error
+        if abs(share - 0.25) > 0.01:  # which labels are extreme differs in a few cells
+            assert bool(texts) == (share > 0.25), missing
+    few = unknown & (np.cumsum(unknown).reshape(unknown.shape) <= 19)
+    assert missing_by_label(~unknown | few, ~unknown, target) == [], "nineteen rows"
+    one_more = unknown & (np.cumsum(unknown).reshape(unknown.shape) <= 20)
+    assert len(missing_by_label(~unknown | one_more, ~unknown, target)) == 1
+
+
+def test_five_rows_on_the_panels_days_or_one_other_day_are_padding(
+    market_rows: pl.DataFrame, grid: PanelGrid, tmp_path: Path
+) -> None:
+    members = market_rows.filter("universe")
+    scores = members.select("date", "code", score=pl.col("x_flow").fill_null(0.0), target="target_1d")
+    absent = (
+        pl.DataFrame({"date": grid.dates.astype("datetime64[D]")})
+        .join(pl.DataFrame({"code": grid.codes}), how="cross")
+        .join(market_rows, on=["date", "code"], how="anti")
+        .select("date", "code", score=pl.lit(0, pl.Float32), target=pl.lit(0, pl.Float32))
+    )
+    assert evidence(pl.concat([scores, absent.head(4)]), grid, tmp_path) == []
+    (text,) = evidence(pl.concat([scores, absent.head(5)]), grid, tmp_path)
+    assert text == "5 rows and 0 days are not in the panel: padded rows?"
+    later = scores.head(1).with_columns(pl.col("date").dt.offset_by("2y"))
+    (text,) = evidence(pl.concat([scores, later]), grid, tmp_path)
+    assert text == "0 rows and 1 days are not in the panel: padded rows?"

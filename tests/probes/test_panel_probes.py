@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
 from atft.panel import PanelSchema
 from atft.probes.finding import leaks
-from atft.probes.panel_probes import COLUMN_PROBES, panel_findings
+from atft.probes.panel_grid import PanelGrid
+from atft.probes.panel_probes import COLUMN_PROBES, panel_findings, probed_columns
 
 PLANTS = {
     "future": pl.col("return_1d").shift(-2).over("code"),
@@ -45,3 +47,69 @@ def test_rows_in_the_order_of_their_label_and_a_panel_of_a_few_days(
     market_rows.filter(pl.col("date").is_in(days.implode())).write_parquet(tmp_path / "b.parquet")
     short = {f.probe: f for f in panel_findings(tmp_path / "b.parquet", schema)}
     assert short["future"].evidence == "only 25 days" and leaks(short.values()) == []
+
+
+def test_features_todays_return_exposures_context_and_market_wide_columns_are_probed(grid: PanelGrid) -> None:
+    features = grid.columns.features
+    assert len(features) == 17 and probed_columns(grid) == [
+        *features,
+        "return_1d",
+        *("exposure_size", "exposure_beta", "exposure_volatility"),
+        *("momentum_20d", "traded_value"),
+        *("regime_volatility", "regime_trend"),
+    ]
+
+
+def test_a_list_that_never_changes_is_that_of_the_last_day_or_cannot_be_judged(
+    market_rows: pl.DataFrame, planted: Any
+) -> None:
+    schema = PanelSchema(features=["x_flow"])
+    days, rng = market_rows["date"].n_unique(), np.random.default_rng(0)
+    walk = pl.Series("walk", rng.normal(scale=0.2, size=len(market_rows)))
+    rows = market_rows.with_columns(exposure_size=walk.cum_sum()).with_columns(
+        exposure_size=pl.col("exposure_size") - pl.col("exposure_size").mean().over("code")
+    )
+    size = pl.col("exposure_size").sort_by("date")
+    for day, value in {"last": size.last(), "first": size.first()}.items():
+        large = value.over("code") > 0
+        panel = planted(rows.with_columns(universe=large), name=day)
+        found = {f.probe: f for f in panel_findings(panel, schema)}["universe"]
+        if day == "last":
+            assert found.verdict == "LEAK" and "exposure_size of the last day separates" in found.evidence
+        else:
+            assert (
+                found.verdict == "cannot tell" and f"in {days} days; if it is a later list" in found.evidence
+            )
+
+
+def test_five_features_that_reach_0_and_1_once_are_scaled_by_the_range_of_all_days(
+    market_rows: pl.DataFrame, planted: Any
+) -> None:
+    names = [f"x_{i}" for i in range(5)]
+    values = np.random.default_rng(0).random((len(market_rows), 5))
+    scaled = (values - values.min(axis=0)) / np.ptp(values, axis=0)
+    rows = market_rows.with_columns(
+        pl.Series(n, v).cast(pl.Float32) for n, v in zip(names, scaled.T, strict=True)
+    )
+    panel = planted(rows)
+    for features, accused in ((names, True), (names[:4], False)):
+        schema = PanelSchema(features=features)
+        found = {f.probe: f for f in panel_findings(panel, schema)}["whole-period scaling"]
+        assert (found.verdict == "LEAK") == accused
+        assert not accused or "x_0 and 4 more columns: each reaches its least" in found.evidence
+
+
+def test_without_returns_neighbours_cannot_be_judged_and_forty_days_are_enough(
+    market_rows: pl.DataFrame, planted: Any
+) -> None:
+    days = market_rows["date"].unique().sort()
+    blind = PanelSchema(features=["x_flow"], return_1d=None)
+    found = {f.probe: f for f in panel_findings(planted(market_rows), blind, [5])}
+    assert found["neighbours' future"].verdict == found["label's days"].verdict == "cannot tell"
+    assert "name the column return_1d" in found["neighbours' future"].evidence
+    assert found["future"].verdict == "ok"
+    for count, verdict in ((39, "cannot tell"), (40, "ok")):
+        panel = planted(market_rows.filter(pl.col("date") < days[count]), name=f"{count}")
+        short = {f.probe: f for f in panel_findings(panel, PanelSchema(features=["x_flow"]))}
+        assert short["future"].verdict == verdict
+    assert short["future"].evidence == "9 columns, 40 days, 54 stocks"

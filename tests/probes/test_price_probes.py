@@ -151,3 +151,64 @@ def test_panels_that_end_on_one_day_or_have_no_common_day_tell_nothing(
         assert f"the panel ends on {days[50]}" in finding.evidence
     other = earlier_panel_finding(panels["start"], panels["part"], schema)
     assert other.verdict == "LEAK", "rows that differ are named all the same"
+
+
+def test_values_that_were_unknown_and_labels_that_are_known_no_more_are_accused(
+    market_rows: pl.DataFrame, planted: Any
+) -> None:
+    days = market_rows["date"].unique().sort()
+    schema, here = PanelSchema(features=["x_flow"]), pl.col("date") == days[30]
+    earlier = market_rows.filter(pl.col("date") <= days[99])
+    whole = planted(market_rows, name="new")
+    for name, in_new in (("x_flow", False), ("x_flow", True), ("target_5d", True)):
+        known = earlier.filter(here & pl.col(name).is_not_null()).sort("code")
+        gone = pl.when(here).then(None).otherwise(name)
+        old = planted(earlier if in_new else earlier.with_columns(gone.alias(name)), name="old")
+        new = planted(market_rows.with_columns(gone.alias(name)), name="gone") if in_new else whole
+        finding = earlier_panel_finding(old, new, schema)
+        assert finding.evidence == (
+            f"{name}: {known.height} values differ, the first on {days[30]} for {known['code'][0]}"
+        )
+
+
+def test_a_feature_of_the_whole_file_is_named_with_each_change_of_later_prices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(source: Path, out: Path, options: FeatureOptions) -> None:
+        pl.read_parquet(source).with_columns(
+            universe=True,
+            x_last=pl.col("close") / pl.col("close").last().over("code", order_by="date"),
+            x_past=pl.col("close").pct_change(5).over("code", order_by="date"),
+            x_days=pl.col("date").len().over("code"),
+            return_1d=pl.col("close").pct_change().over("code", order_by="date"),
+            target_1d=pl.col("close").pct_change().shift(-1).over("code", order_by="date"),
+        ).select("date", "code", "universe", "^x_.*$", "return_1d", "target_1d").write_parquet(out)
+
+    monkeypatch.setattr(price_probes, "build_panel", build)
+    prices(400).write_parquet(tmp_path / "prices.parquet")
+    finding = price_finding(tmp_path / "prices.parquet", FeatureOptions(horizons=[1]))
+    names = [text.split(":")[0].removeprefix(" ") for text in finding.evidence.split(";")]
+    assert finding.verdict == "LEAK" and names == [
+        "x_last with later prices deleted",
+        "x_days with later prices deleted",
+        "x_last with later prices disturbed",
+    ]
+
+
+def test_the_stocks_with_the_most_days_are_read_up_to_sixty_and_later_prices_move(tmp_path: Path) -> None:
+    frame = prices(90, 64).filter(
+        (pl.col("code") > "s03")
+        | (pl.col("date").rank("dense") > 5 + pl.col("code").str.slice(1).cast(pl.Int32))
+    )
+    frame.write_parquet(tmp_path / "p.parquet")
+    table, cut = price_slice(tmp_path / "p.parquet")
+    rows: Any = pl.from_arrow(table)
+    assert sorted(set(rows["code"])) == [f"s{i:02d}" for i in range(4, 64)]
+    assert cut == frame["date"].unique().sort()[-61] and len(rows) == 60 * 90
+    changed: Any = pl.from_arrow(changed_prices(table, cut, "disturbed"))
+    for name in ("open", "close", "volume"):
+        factor = (changed[name] / rows[name]).round(4)
+        by_day = rows.select("date", factor=factor).unique().sort("date")
+        assert by_day.height == 90 and set(by_day["factor"][:30]) == {1.0}
+        moved = [1.7 if d.toordinal() % 2 else 0.8 for d in by_day["date"][30:]]
+        assert by_day["factor"][30:].to_list() == pytest.approx(moved)

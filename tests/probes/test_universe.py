@@ -71,6 +71,14 @@ def test_survivors_are_accused_where_their_size_makes_them_members_elsewhere() -
         suspect = survivor_suspect(here, universe, unknown)
         assert (suspect is not None) == accused
     assert suspect is not None and "while 5 of as many stocks" in suspect.evidence
+    # A leaver is of the size that it has on a day, however few days it has.
+    size = np.where(np.arange(70) < 40, 10.0, 6.6) + np.random.default_rng(7).normal(
+        scale=0.01, size=here.shape
+    )
+    assert (
+        survivor_suspect(here, np.tile((np.arange(70) >= 10) & (np.arange(70) < 40), (DAYS, 1)), size)
+        is not None
+    )
     nine = here[:, 1:]
     assert survivor_suspect(nine, nine & ~leavers(nine), unknown[:, 1:]) is None
 
@@ -87,14 +95,23 @@ def test_stocks_on_the_wrong_side_are_those_of_the_best_cut_in_either_direction(
         cuts = [values >= cut for cut in [*values, np.inf]]
         return min(int((side != member).sum()) for cut in cuts for side in (cut, ~cut))
 
-    # Fourteen large, or small, stocks of the last day; six others are members too, or are not.
+    # The largest, or smallest, stocks of the last day, and two others.
     order = np.argsort(SIZE[-1] if small else -SIZE[-1])
-    chosen = np.isin(np.arange(STOCKS), [*order[:14], *order[20:80:10]])
+    chosen = np.isin(np.arange(STOCKS), [*order[:38], *order[60:80:10]])
     universe = np.tile(chosen, (DAYS, 1))
-    noisy = SIZE + np.random.default_rng(5).normal(size=SIZE.shape)
-    for columns in ([("size", SIZE), ("noisy", noisy)], [("noisy", noisy), ("size", SIZE)]):
-        suspect = last_day_suspect(HERE, universe, columns, 1)
-        first, last = (least_errors(SIZE[day], chosen) for day in (0, -1))
+    noisy = SIZE + np.random.default_rng(9).normal(scale=0.3, size=SIZE.shape)
+    assert last_day_suspect(HERE, universe, [("noisy", noisy)], 1) is not None
+    # Sizes that are unknown at the ends, and those of days without a row, decide nothing.
+    here, size = HERE.copy(), SIZE.copy()
+    size[:9, ::3], size[-9:, 1::3] = np.nan, np.nan
+    here[:4, 2::3], size[:4, 2::3] = False, -9.0
+    ends = (
+        SIZE[np.resize([9, 0, 4], STOCKS), np.arange(STOCKS)],
+        SIZE[np.resize([-1, -10, -1], STOCKS), np.arange(STOCKS)],
+    )
+    for columns in ([("size", size), ("noisy", noisy)], [("noisy", noisy), ("size", size)]):
+        suspect = last_day_suspect(here, universe & here, columns, 1)
+        first, last = (least_errors(values, chosen) for values in ends)
         assert suspect is not None
         assert f"size of the last day separates members from others ({last} of 80" in suspect.evidence
         assert f"better than that of the first ({first}):" in suspect.evidence
