@@ -141,7 +141,7 @@ def conclude_runs(
     from atft.crossval.results import table_rows, write_results
     from atft.crossval.run_state import PREDICTIONS
     from atft.digest import text_digest
-    from atft.evaluation.predictions import read_horizon
+    from atft.evaluation.predictions import check_predictions, read_horizon
     from atft.progress import Progress
     from atft.publish import publish_text
     from atft.runs.comparison import Comparison, compare_scorers, comparison_text
@@ -162,7 +162,7 @@ def conclude_runs(
     with Progress("measuring the runs"):
         measured = measure_runs(files, name, min_stocks, metrics)
         rows, least = table_rows(measured, causal, metrics), max(min_stocks.values())
-        of_baselines = Comparison([], {}, {}, [])
+        of_baselines = Comparison([], {}, {}, [], simulated="oracle" in check_predictions(out))
         if not causal:  # the baselines of the plain split, beside the seeds
             tables = [read_horizon(out, horizon, name) for horizon in data.horizons]
             of_baselines = compare_scorers(

@@ -18,7 +18,7 @@ from atft.cells import CellRange, read_codes
 from atft.dates import DayReader
 from atft.day_statistics import RANKING_METRICS
 from atft.errors import InputError, listed, nearest
-from atft.evaluation.comparison_table import ORDER, Bands, comparison_table, paired_lines
+from atft.evaluation.comparison_table import ORDER, Bands, comparison_table, paired_lines, suspect_lines
 from atft.evaluation.null_controls import unit_warnings
 from atft.evaluation.paired import PairedDifference, paired_differences
 from atft.evaluation.plain_table import RANDOM, table_text
@@ -63,6 +63,8 @@ class Comparison(NamedTuple):
     """Why a baseline is left out, a line each."""
     trees: Trees | None = None
     """LightGBM as it was fitted; None without it."""
+    simulated: bool = False
+    """Whether the market's best possible score is known: no figure is too good to be honest there."""
 
 
 def compare_scorers(
@@ -114,7 +116,10 @@ def compare_scorers(
         target = table.columns["target"]
         bands[table.horizon] = random_band(target, table.present, table.horizon, min_stocks=min_stocks)
     trees = fitted.get("lightgbm")
-    return Comparison(rows, bands, differences, absent, trees if isinstance(trees, Trees) else None)
+    simulated = any("oracle" in table.columns for table in tables)
+    return Comparison(
+        rows, bands, differences, absent, trees if isinstance(trees, Trees) else None, simulated
+    )
 
 
 def _minus_lightgbm(
@@ -167,10 +172,12 @@ def measure_baseline(
 
 
 def comparison_text(compared: Comparison, days: str, min_stocks: int, metrics: Metrics) -> str:
-    """The table under the words for its ``days``, and below it the paired differences and what is left out."""
+    """The table under the words for its ``days``, and below it warnings, differences and what is left out."""
     title = f"\n{days}, mean ± standard error"
     table = table_text(comparison_table(compared.rows, compared.bands, title, min_stocks, metrics))
-    below = paired_lines(compared.differences) + [f"not in the table: {reason}" for reason in compared.absent]
+    below = [] if compared.simulated else suspect_lines(compared.rows)
+    below += paired_lines(compared.differences)
+    below += [f"not in the table: {reason}" for reason in compared.absent]
     return "\n".join([table, "", *below] if below else [table])
 
 

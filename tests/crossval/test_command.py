@@ -131,6 +131,23 @@ def test_folds_end_with_one_out_of_sample_file(
         cross_validate(False, *split_arguments(["--resume", str(directory)]), as_trained.program)
 
 
+@pytest.mark.parametrize("simulated", [False, True])
+def test_folds_too_good_to_be_honest_are_warned_of_but_not_on_a_simulated_market(
+    as_trained: Any, asked: list[str], simulated: bool
+) -> None:
+    for path in as_trained.folder.glob("fold_*.parquet"):
+        target = pl.col("target").fill_null(0.0)
+        known = pl.read_parquet(path).with_columns(score=target)
+        (
+            known.with_columns(oracle=target) if simulated else known.drop("oracle", strict=False)
+        ).write_parquet(path)
+    options, words = split_arguments([*asked, "--data.split.folds", FOLDS])
+    directory = cross_validate(False, options, words, as_trained.program)
+    table = (directory / "comparison.txt").read_text()
+    assert ("WARNING 1d: RankIC +1.0000 of" in table) is not simulated
+    assert ("suspect a bug or a leak first" in table) is not simulated
+
+
 def test_folds_that_know_later_days_say_so_in_the_title_the_lines_and_the_rows(
     as_trained: Any, asked: list[str]
 ) -> None:

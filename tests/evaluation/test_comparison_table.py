@@ -4,10 +4,10 @@ import re
 
 import numpy as np
 
-from atft.evaluation.comparison_table import comparison_table, paired_lines
+from atft.evaluation.comparison_table import comparison_table, paired_lines, suspect_lines
 from atft.evaluation.paired import paired_differences
 from atft.evaluation.plain_table import table_text
-from atft.evaluation.summary import SummaryRow, summarise_scorers
+from atft.evaluation.summary import Estimate, SummaryRow, summarise_scorers
 from small_scores import table_of
 
 
@@ -95,3 +95,22 @@ def test_a_paired_difference_is_a_line_with_its_error_and_interval() -> None:
     assert re.fullmatch(
         rf"network - lightgbm 5d: RankIC {number} too few days for an interval, 40 days", second
     )
+
+
+def test_a_figure_that_no_honest_score_has_is_a_warning_which_names_the_furthest_beyond() -> None:
+    def row(
+        scorer: str, rank_ic: float, ic: float, error: float, horizon: int = 1, lag: int = 0
+    ) -> SummaryRow:
+        figures = {"rank_ic": Estimate(rank_ic, error), "ic": Estimate(ic, error)}
+        return SummaryRow(scorer, horizon, lag, 50, 0, figures)
+
+    said = "is beyond ±0.10 a day: suspect a bug or a leak first; python -m atft probe --config FILE looks for one"
+    leak = [row("network", 0.4, 0.3, 0.01), row("lightgbm", 0.2, -0.5, 0.01), row("ridge", 0.05, 0.05, 0.01)]
+    assert suspect_lines([*leak, row("network", -0.11, 0.0, 0.01, 5)]) == [
+        f"WARNING 1d: IC -0.5000 of lightgbm {said}",
+        f"WARNING 5d: RankIC -0.1100 of network {said}",
+    ]
+    nan = float("nan")
+    honest = [row("network", 0.1, -0.1, 0.01), row("few days", 0.3, 0.3, 0.16), row("nothing", nan, nan, nan)]
+    assert suspect_lines([*honest, row("network", 0.4, 0.4, 0.01, lag=1)]) == []
+    assert suspect_lines([row("too few days for an error", 0.4, 0.4, nan)]) == []

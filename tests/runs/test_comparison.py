@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,21 @@ def test_a_baseline_that_is_not_installed_is_a_line_below_the_table_and_no_row(
     found = compare_scorers([table], python_run.data, 2, baselines=["lightgbm"])
     assert {row.scorer for row in found.rows} == {"network", "reversal"} and not found.differences
     text = comparison_text(found, "test days", 2, RANKING_METRICS)
-    assert text.endswith("\n\nnot in the table: lightgbm is not installed")
+    assert text.endswith("\nnot in the table: lightgbm is not installed")
+
+
+def test_scores_too_good_to_be_honest_are_a_warning_but_not_on_a_simulated_market(
+    tiny_run: Any,
+) -> None:
+    table = read_horizon(tiny_run.directory / "predictions.parquet", 5, "test")
+    leak = np.nan_to_num(table.columns["target"])
+    columns = table.columns | {"score": leak}
+    columns.pop("oracle", None)
+    said = "5d: RankIC +1.0000 of network is beyond ±0.10 a day: suspect a bug or a leak first"
+    found = compare_scorers([replace(table, columns=columns)], None, 2)
+    assert f"WARNING {said}" in comparison_text(found, "test days", 2, RANKING_METRICS)
+    known = compare_scorers([replace(table, columns=columns | {"oracle": leak})], None, 2)
+    assert "WARNING" not in comparison_text(known, "test days", 2, RANKING_METRICS)
 
 
 @pytest.mark.usefixtures("types_unchecked")
