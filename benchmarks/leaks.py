@@ -1,4 +1,4 @@
-"""23 planted leaks, all of which `python -m atft probe` must find, and clean data, on which it must find none.
+"""24 planted leaks, all of which `python -m atft probe` must find, and clean data, on which it must find none.
 
     python benchmarks/leaks.py [--prices FILE] [--real] [--only NAME ...]
 
@@ -148,6 +148,7 @@ PANELS: dict[str, tuple[str, Plant]] = {
         "future",
         with_column(of_stock(RETURN, lambda x: x.rolling_mean(21, center=True, min_samples=11))),
     ),
+    "null before a fall": ("future", with_column(pl.when(pl.col("target_1d") > 0).then(pl.col(FEATURE)))),
     "back-filled gaps": ("back-filled gaps", back_filled),
     "neighbour's future": ("neighbours' future", tomorrow_of_another),
     "target among the features": (

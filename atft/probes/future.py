@@ -140,6 +140,19 @@ def future_suspect(name: str, ranks: Cells, futures: Futures, columns: int) -> S
     return Suspect(name, text + _shape(ranks, futures)) if text else None
 
 
+def unknown_suspect(name: str, known: Marks, futures: Futures, columns: int) -> Suspect | None:
+    """Accuse a column of which the gaps know what follows: models read a null too.
+
+    ``known`` are the cells with a value. Gaps of an honest column (young stocks, halts, no coverage) rank with
+    returns to come no better than an honest column does. The level is divided by ``columns``, all that are probed.
+    """
+    if not (futures.universe & ~known).any():
+        return None
+    has_value = scaled_ranks(known.astype(np.float64), futures.universe)
+    suspect = future_suspect(name, has_value, futures, columns)
+    return suspect and Suspect(name, f"whether its value is known has {suspect.evidence}")
+
+
 def lag_profile(ranks: Cells, futures: Futures) -> Mapping[int, float]:
     """Mean rank correlation of a column at t with the stock's return of day t + j, for j from -10 to 10."""
     profile = {}

@@ -20,6 +20,7 @@ from atft.probes.future import (
     market_suspect,
     neighbour_suspect,
     trailing_return,
+    unknown_suspect,
 )
 from atft.probes.label_copies import copy_suspect, label_reach, sample_labels
 from atft.probes.panel_grid import Cells, PanelGrid, read_grid
@@ -36,7 +37,7 @@ from atft.probes.whole_period import has_unit_range, range_suspect, scaling_susp
 from atft.progress import track
 
 COLUMN_PROBES = {
-    "future": "compute the column from rows up to its day; leave it out until then (exclude)",
+    "future": "compute the column, nulls too, from rows up to its day; leave it out until then (exclude)",
     "label in a column": "add the column to exclude, or lag it by the label's horizon and lag",
     "neighbours' future": "average the neighbours' returns up to the day only",
     "market-wide future": "compute the column from rows up to its day",
@@ -110,6 +111,7 @@ def _column_findings(
             }
         for probe, suspect in by_probe.items():
             suspects[probe].append(suspect)
+        suspects["future"].append(unknown_suspect(name, np.isfinite(values), futures, count))
     suspects["whole-period scaling"].append(range_suspect(ranged, len(features)))
     findings = [conclude_probe(p, suspects[p], looked, remedy) for p, remedy in COLUMN_PROBES.items()]
     if np.isfinite(log_return).any():

@@ -17,6 +17,7 @@ from atft.probes.future import (
     market_suspect,
     neighbour_suspect,
     trailing_return,
+    unknown_suspect,
 )
 from atft.probes.panel_grid import PanelGrid, read_grid
 from atft.probes.rank_correlations import (
@@ -55,6 +56,26 @@ def test_past_returns_and_noise_are_not_accused(grid: PanelGrid, futures: Future
         assert neighbour_suspect("x", ranks(grid, values), futures, 20) is None
     profile = lag_profile(ranks(grid, returns), futures)
     assert profile[0] == pytest.approx(1) and abs(profile[1]) < 0.1
+
+
+def test_gaps_that_know_what_follows_are_accused_and_gaps_by_chance_by_age_or_of_the_past_are_not(
+    grid: PanelGrid, futures: Futures
+) -> None:
+    returns = np.nan_to_num(trailing_return(grid))
+    rng = np.random.default_rng(0)
+    lost = rng.random(returns.shape) < 0.3
+    falls = (shift_days(returns, 1) < 0) & lost
+    suspect = unknown_suspect("x", ~falls, futures, 20)
+    assert suspect is not None
+    assert (
+        suspect.evidence.startswith("whether its value is known has RankIC +")
+        and "target_1d" in suspect.evidence
+    )
+    winners = sum(shift_days(returns, j) for j in range(1, 21)) > 0.02
+    assert unknown_suspect("x", winners, futures, 20) is not None
+    young = np.arange(len(returns))[:, None] < 10 * np.arange(returns.shape[1])
+    for gaps in (lost, young, returns < 0, np.zeros_like(lost), np.ones_like(lost)):
+        assert unknown_suspect("x", ~gaps, futures, 20) is None
 
 
 def test_the_next_return_of_another_stock_and_of_the_others_of_a_sector_are_accused(

@@ -34,6 +34,16 @@ def test_a_planted_column_is_found_by_its_probe(probe: str, market_rows: pl.Data
     assert "x_planted" in found[probe].evidence and found[probe].remedy
 
 
+@pytest.mark.parametrize("value", [pl.col("x_flow"), pl.lit(1.0)], ids=["numbers", "one number"])
+def test_a_column_that_is_null_before_a_fall_is_found(
+    value: pl.Expr, market_rows: pl.DataFrame, planted: Any
+) -> None:
+    known = pl.when(pl.col("target_1d") > -0.005).then(value)
+    found = leaks(panel_findings(planted(market_rows, known), PanelSchema(features=["x_planted", "x_move"])))
+    assert [f.probe for f in found] == ["future"]
+    assert found[0].evidence.startswith("x_planted: whether its value is known has RankIC +")
+
+
 def test_rows_in_the_order_of_their_label_and_a_panel_of_a_few_days(
     market_rows: pl.DataFrame, tmp_path: Path
 ) -> None:
