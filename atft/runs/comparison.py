@@ -116,10 +116,9 @@ def compare_scorers(
         target = table.columns["target"]
         bands[table.horizon] = random_band(target, table.present, table.horizon, min_stocks=min_stocks)
     trees = fitted.get("lightgbm")
+    kept = trees if isinstance(trees, Trees) else None
     simulated = any("oracle" in table.columns for table in tables)
-    return Comparison(
-        rows, bands, differences, absent, trees if isinstance(trees, Trees) else None, simulated
-    )
+    return Comparison(rows, bands, differences, absent, kept, simulated)
 
 
 def _minus_lightgbm(
