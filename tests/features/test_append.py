@@ -202,6 +202,15 @@ def test_corrections_rebuild_from_the_first_changed_day_only(
     assert "built again from 2015-02-25 on" in report.lines()[1]
 
 
+def test_a_correction_within_the_first_labels_makes_every_day_again(
+    prices: Path, panel: Path, tmp_path: Path
+) -> None:
+    new = corrected(prices, tmp_path / "new.parquet", 5)
+    assert append_prices(panel, new, "rebuild", TODAY).rebuilt_from == weekdays(DAYS)[5]
+    build_panel(new, tmp_path / "whole", OPTIONS, TODAY)
+    assert files(panel) == files(tmp_path / "whole")
+
+
 def test_a_rebuild_keeps_other_writers_out_from_the_first_read_to_the_last_write(
     prices: Path, panel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

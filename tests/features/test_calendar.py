@@ -183,6 +183,33 @@ def test_a_row_counts_if_its_prices_are_its_own(clean: pl.DataFrame, tmp_path: P
     assert count_dates(prices).stocks[2] == 0
 
 
+def test_counts_of_later_dates_go_on_from_the_last_rows(clean: pl.DataFrame, tmp_path: Path) -> None:
+    prices = grid(clean, tmp_path)
+    for name in PRICES:
+        getattr(prices, name)[100, :5] = getattr(prices, name)[99, :5]
+    # Bars that share some prices or the volume with the day before have traded.
+    prices.open[100, 5:20] = prices.open[99, 5:20]
+    prices.volume[100, 10:30] = prices.volume[99, 10:30]
+    prices.high[99:101, 3] = np.nan
+    prices.close[99, 7] = np.nan
+    prices.volume[100, 8] = np.nan
+    whole = count_dates(prices)
+    first, rest = (
+        replace(
+            prices,
+            calendar=prices.calendar[days],
+            **{name: values[days] for name, values in prices.grids().items()},
+        )
+        for days in (slice(0, 100), slice(100, None))
+    )
+    later = count_dates(rest, count_dates(first).last)
+    assert whole.stocks[100] == 75 == later.stocks[0]
+    assert np.isfinite(whole.value).all()
+    for of_whole, of_rest in zip(whole[:3], later[:3], strict=True):
+        assert np.array_equal(of_whole[100:], of_rest)
+    assert np.array_equal(whole.last, later.last, equal_nan=True)
+
+
 def test_what_straddles_a_missing_summer_is_unknown_and_the_rest_keeps_its_bits(
     make_market: Callable[..., dict[str, np.ndarray]], to_frame: Callable[..., pl.DataFrame], tmp_path: Path
 ) -> None:
@@ -233,6 +260,8 @@ def test_gaps_can_be_an_error_or_kept_in_prices(clean: pl.DataFrame, tmp_path: P
     unknown = grid(cut, tmp_path, FeatureOptions())
     assert unknown.calendar == clean["date"].unique().sort().to_list()
     hole = [i for i, d in enumerate(unknown.calendar) if date(2014, 6, 1) <= d <= date(2014, 8, 31)]
+    known = np.setdiff1d(np.arange(len(unknown.calendar)), hole)
+    assert all(np.array_equal(unknown.grids()[name][known], values) for name, values in kept.grids().items())
     assert np.isnan(unknown.close[hole]).all()
     assert (unknown.sector[hole] == -1).all()
 

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from atft.digest import read_sealed_json, sealed_json
 from atft.errors import InputError
 from atft.features.options import FeatureOptions
 from atft.features.panel_folder import (
@@ -17,6 +19,8 @@ from atft.features.panel_folder import (
     locked,
     publish_list,
     read_list,
+    read_table,
+    write_table,
 )
 from atft.panel_files import panel_files
 
@@ -79,3 +83,28 @@ def test_a_name_without_a_suffix_is_a_folder(tmp_path: Path) -> None:
     (tmp_path / "p.1").mkdir()
     assert is_folder(Path("panels/mine")) and is_folder(tmp_path / "p.1")
     assert not is_folder(Path("panels/mine.parquet"))
+
+
+def test_a_list_of_another_format_or_of_months_that_were_exchanged_is_not_appended_to(tmp_path: Path) -> None:
+    folder = tmp_path / "p"
+    months = tuple(written(folder, []))
+    publish_list(folder, FeatureOptions(), ("x",), months, (), FolderFile("update/state-1.npz", "", 0, ""))
+    path = folder / "update" / "panel.json"
+    body = read_sealed_json(path, "panel", "list", "")
+    changes = {
+        r"panel\.json: format 2, this program appends to 3; build the panel again": {"format": 2},
+        r"panel\.json: damaged \(the months' digests are not its chain\)": {"months": body["months"][::-1]},
+    }
+    for message, change in changes.items():
+        path.write_text(sealed_json("panel", body | change))
+        with pytest.raises(InputError, match=message):
+            read_list(folder)
+
+
+def test_a_month_of_several_row_groups_has_each_row_once(tmp_path: Path) -> None:
+    table = pa.table({"x": np.arange(9)})
+    file = write_table(tmp_path, "prices-", "2015-01", table, [(0, 3), (3, 7), (7, 9)])
+    assert file.name == f"prices-2015-01-{file.sha256[:8]}.parquet"
+    assert read_table(tmp_path, file).equals(table)
+    groups = pq.ParquetFile(tmp_path / file.name).metadata
+    assert [groups.row_group(i).num_rows for i in range(groups.num_row_groups)] == [3, 4, 2]

@@ -14,6 +14,7 @@ from atft.features.price_store import (
     merged,
     read_stored,
     rescaled,
+    with_last_sectors,
     with_same_columns,
     write_prices,
 )
@@ -74,6 +75,40 @@ def test_a_cell_that_differs_or_is_new_is_a_correction_and_a_missing_row_is_none
     no_sector = prices(60)
     no_sector.sector[:] = -1
     assert find_corrections(stored, no_sector, stored.calendar[-1]) is None
+
+
+def of_sectors(grid: PriceGrid, names: list[str], *of_stock: str) -> PriceGrid:
+    """The prices with a sector of each stock, wherever it has a row; an empty one is unknown."""
+    number = np.array([names.index(name) if name else -1 for name in of_stock], dtype=np.int32)
+    return replace(grid, sectors=names, sector=np.where(np.isfinite(grid.close), number, -1).astype(np.int32))
+
+
+def test_sectors_are_compared_by_name_whatever_their_numbers_are() -> None:
+    stored, last = of_sectors(prices(), ["a", "b", "c"], "a", "b", "c"), prices().calendar[-1]
+    same_names = of_sectors(prices(60), ["a", "c"], "a", "", "c")
+    assert find_corrections(stored, same_names, last) is None
+    for new, was, text in (
+        (of_sectors(prices(60), ["a", "c", "d"], "a", "d", "c"), stored, "sector d where b is stored"),
+        (of_sectors(prices(60), ["a", "b", "c"], "a", "a", "c"), stored, "sector a where b is stored"),
+        (stored, of_sectors(prices(), ["b", "c"], "", "b", "c"), "sector a where nothing is stored"),
+    ):
+        found = find_corrections(was, new, last)
+        assert found is not None and found.line.endswith(text)
+
+
+def test_codes_without_a_sector_keep_their_last_one_on_later_days() -> None:
+    past = of_sectors(prices(50), ["a", "b"], "a", "b", "")
+    known = np.flatnonzero(np.isfinite(past.close[:, 1]))
+    past.sector[known[-3], 1], past.sector[known[-2:], 1] = 0, -1
+    new = replace(prices(60), sectors=[], codes=["s0", "s1", "s9"])
+    kept, lines = with_last_sectors(new, past)
+    assert kept.sectors == ["a", "b"] and lines == ["no sector in the prices; each code keeps its last one"]
+    assert (kept.sector[:50] == -1).all() and np.array_equal(
+        kept.sector[50:], np.where(np.isfinite(new.close[50:]), [0, 0, -1], -1)
+    )
+    named = of_sectors(prices(60), ["c"], "c", "c", "c")
+    for one, other in ((named, past), (new, replace(past, sectors=[]))):
+        assert with_last_sectors(one, other) == (one, [])
 
 
 def test_one_factor_is_put_on_the_stored_basis_and_two_are_not() -> None:

@@ -70,3 +70,21 @@ def test_variation_outside_the_universe_does_not_count() -> None:
     universe = np.ones((1, 20), dtype=bool)
     universe[0, 15:] = False
     assert day_variation(list(values), universe)[:, 0, 0].tolist() == [True, False]
+
+
+def test_ten_stocks_make_a_day_and_a_twentieth_of_the_days_may_be_flat() -> None:
+    values = noise(40, days=41)
+    universe = np.ones(values.shape[1:], dtype=bool)
+    universe[:20, 10:], universe[20, 9:] = False, False
+    # Of the forty days that count; the day of nine stocks is flat throughout.
+    values[:, 20], values[0, [3, 30]] = 1.0, 1.0
+    assert flat(values, universe) == ()
+    values[0, 4] = 1.0
+    assert flat(values, universe) == ("x_0",)
+    # One of three is never known, the others are known and flat.
+    values[:3] = 1.0
+    values[1] = np.nan
+    with pytest.raises(InputError, match="1 features are never known in the universe, as x_1; fill"):
+        flat(values, universe)
+    with pytest.raises(InputError, match=r"4 features are the same .* x_0, x_1, x_2, \.\.\.; look"):
+        flat(noise(40, dead=4))
