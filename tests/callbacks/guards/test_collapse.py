@@ -29,10 +29,13 @@ def test_a_row_of_collapsed_validations_is_counted_and_a_healthy_one_ends_it() -
     guard = CollapseGuard(floor=0.01)
     assert answers(guard, (0.002, 0.1), (0.0, NAN), (0.5, 0.1), (0.009, 0.1)) == [True, True, False, True]
     assert guard.collapsed == ["0.009"]
+    assert answers(guard, (0.01, 0.1)) == [False], "the floor is healthy"
 
 
 def test_a_rank_ic_that_is_no_number_is_a_collapse_whatever_the_scale() -> None:
-    assert answers(CollapseGuard(floor=0.0), (0.4, NAN), (0.4, 0.0), (0.0, 0.0)) == [True, False, False]
+    guard = CollapseGuard(floor=0.0)
+    assert "val/scale 0.4 (rank_ic NaN) (floor 0)" in str(guard.observe(0.4, NAN))
+    assert answers(guard, (0.4, 0.0), (0.0, 0.0)) == [False, False]
 
 
 def test_scores_that_are_not_finite_are_a_collapse() -> None:
@@ -72,6 +75,7 @@ def test_a_run_that_resumes_goes_on_counting() -> None:
     [
         ({"floor": -0.1}, "collapse_guard.floor must be a number >= 0, got -0.1"),
         ({"floor": NAN}, "collapse_guard.floor must be a number >= 0, got nan"),
+        ({"floor": math.inf}, "collapse_guard.floor must be a number >= 0, got inf"),
     ],
 )
 def test_an_option_out_of_range_is_an_error(options: dict[str, Any], message: str) -> None:

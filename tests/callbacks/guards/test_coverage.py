@@ -1,8 +1,11 @@
 """An epoch that shows less than its plan warns or fails, unless a part was asked for."""
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -10,8 +13,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from atft.batch import DayBatch
 from atft.callbacks.guards.coverage import CoverageGuard, share
 from atft.callbacks.record.receipt import Coverage, read_receipt
+from atft.callbacks.record.run_record import RunRecord
 from atft.data.loader import BlockLoader
-from atft.errors import InputError
+from atft.errors import InputError, LowCoverage
 
 
 def losing(monkeypatch: pytest.MonkeyPatch, blocks: int) -> None:
@@ -69,6 +73,60 @@ def test_the_share_of_the_plan_is_drawn_for_every_epoch_and_is_one(tiny_run: Any
     for name in ("health/coverage_days", "health/coverage_rows"):
         assert [e.value for e in events.Scalars(name)] == [1.0, 1.0]
     assert read_receipt(tiny_run.directory).alarms == []
+
+
+def ended_epoch(tmp_path: Path, train: int = 100, val: int = 100, **changes: Any) -> Any:
+    """A trainer after an epoch that was to show 100 rows of each split."""
+    record = RunRecord("", tmp_path)
+    for split, seen in (("train", train), ("val", val)):
+        record.receipt.days[split] = Coverage(10, 10 if seen else 0)
+        record.receipt.rows[split] = Coverage(100, seen)
+    whole = {
+        "callbacks": [record],
+        "loggers": [],
+        "is_global_zero": True,
+        "is_last_batch": True,
+        "global_step": 1,
+        "current_epoch": 0,
+        "limit_train_batches": 1.0,
+        "limit_val_batches": 1.0,
+        "fast_dev_run": False,
+        "overfit_batches": 0.0,
+        "max_steps": -1,
+    }
+    return SimpleNamespace(**{**whole, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({}, ""),
+        ({"train": 99}, "warns"),  # the floor itself
+        ({"train": 98}, "98 of 100 rows .98.0 %."),
+        ({"val": 98}, "10 of 10 validation days and 98 of 100 rows"),
+        ({"val": 0}, ""),  # no validation has run yet
+        ({"train": 0, "val": 0}, "0 of 10 training days"),
+        ({"train": 98, "is_last_batch": False}, ""),  # cut short by a time limit
+        ({"train": 98, "limit_train_batches": 3}, ""),
+    ],
+)
+def test_an_epoch_below_the_floor_fails_where_nothing_cut_it_short(
+    changes: dict[str, Any], fault: str, tmp_path: Path
+) -> None:
+    trainer, guard = ended_epoch(tmp_path, **changes), CoverageGuard()
+    guard.on_train_epoch_start(trainer, Mock())
+    with pytest.raises(LowCoverage, match=fault) if fault not in ("", "warns") else nullcontext():
+        guard.on_train_epoch_end(trainer, Mock())
+    assert len(trainer.callbacks[0].receipt.alarms) == bool(fault)
+
+
+def test_an_epoch_that_is_resumed_midway_is_not_judged(tmp_path: Path) -> None:
+    trainer, guard = ended_epoch(tmp_path, train=50), CoverageGuard()
+    guard.on_train_epoch_end(trainer, Mock())
+    assert trainer.callbacks[0].receipt.alarms == []
+    guard.on_train_epoch_start(trainer, Mock())
+    with pytest.raises(LowCoverage, match="50 of 100 rows"):
+        guard.on_train_epoch_end(trainer, Mock())
 
 
 def test_nothing_planned_is_wholly_seen() -> None:

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import lightning.pytorch as pl
 import pytest
@@ -111,10 +113,38 @@ def test_noise_around_a_falling_loss_is_never_taken_for_a_spike(draw: str) -> No
         assert not any(guard.judge(1 - 1e-4 * step + noise()) for step in range(4_000))
 
 
-def test_a_loss_that_hardly_varies_makes_no_spike_of_a_rounding() -> None:
-    guard = SpikeGuard()
-    assert not any(guard.judge(1.0) for _ in range(60)) and not guard.judge(1.0 + 1e-6)
-    assert guard.judge(1.5)
+@pytest.mark.parametrize("level", [1.0, -1.0])
+def test_a_loss_that_hardly_varies_makes_no_spike_of_a_rounding(level: float) -> None:
+    for rise, spike in ((0.0099, False), (0.011, True)):
+        guard = SpikeGuard()
+        assert not any(guard.judge(level) for _ in range(60)) and guard.judge(level + rise) == spike
+
+
+def test_a_spike_is_more_than_ten_standard_deviations_above_the_mean_of_the_last_hundred_steps() -> None:
+    for loss, spike in ((1.99, False), (2.01, True)):
+        guard = SpikeGuard()
+        for step in range(250):
+            # Only the first 150 steps are wild; then the mean is 1 and the standard deviation 0.1.
+            guard.judge(1 + (2.0 if step < 150 else 0.1) * (-1) ** step)
+        assert guard.judge(loss) == spike
+
+
+def test_a_resumed_guard_goes_on_with_its_range_where_the_terms_weights_are_those_of_before() -> None:
+    def step(loss: float, weight: float) -> Any:
+        sums = {"train/loss": torch.tensor(loss)}
+        return SimpleNamespace(
+            step=SimpleNamespace(closes=True, sums=sums),
+            objective=SimpleNamespace(term_weights={"ic": weight}),
+        )
+
+    first, same, other = SpikeGuard(), SpikeGuard(), SpikeGuard()
+    for number in range(MIN_STEPS):
+        first.on_before_backward(Mock(), step(1.0, 0.5), torch.tensor(0.0))
+        first.judge(1.0 + 0.01 * (number % 3))
+    for guard, weight in ((same, 0.5), (other, 0.6)):
+        guard.load_state_dict(first.state_dict())
+        guard.on_before_backward(Mock(), step(9.0, weight), torch.tensor(0.0))
+    assert same.judge(9.0) and not other.judge(9.0)
 
 
 def test_early_steps_and_losses_that_are_not_finite_are_left_to_others() -> None:
@@ -132,6 +162,7 @@ def test_a_loss_that_stays_high_is_a_new_level_after_five_steps() -> None:
     answers = [guard.judge(rng.gauss(9, 0.1)) for _ in range(60)]
     assert answers == [True] * MAX_IN_A_ROW + [False] * (60 - MAX_IN_A_ROW)
     assert guard.skipped == MAX_IN_A_ROW
+    assert guard.judge(12.0), "the range is that of the new level alone"
 
 
 def test_a_spike_does_not_widen_the_range_that_it_was_measured_against() -> None:
@@ -180,6 +211,7 @@ def test_null_applies_every_step_and_watches_nothing(make_batch: Blocks, tmp_pat
     [
         ({"sigmas": 0.0}, "spike_guard.sigmas must be a number above 0, or null, got 0.0"),
         ({"sigmas": float("nan")}, "spike_guard.sigmas must be a number above 0, or null, got nan"),
+        ({"sigmas": float("inf")}, "spike_guard.sigmas must be a number above 0, or null, got inf"),
     ],
 )
 def test_options_out_of_range_are_errors(given: dict[str, Any], text: str) -> None:

@@ -300,6 +300,60 @@ def test_a_former_best_is_measured_by_the_metric_that_selects_now(
     assert over.selected.epoch == 1 and float(over.best_model_score) == 1
 
 
+def test_of_several_former_files_the_best_by_the_new_metric_is_selected(
+    train: Callable[..., Any], tmp_path: Path
+) -> None:
+    train(folder="before", save_top_k=2, max_epochs=3)  # keeps epochs 2 and 3
+    former = tmp_path / "before" / "last.ckpt"
+    over, _ = train(folder="over", ckpt_path=former, monitor="val/scale", max_epochs=3)
+    assert over.selected.epoch == 2 and float(over.best_model_score) == 2
+
+
+def test_a_resumed_run_that_misses_another_file_than_the_best_says_nothing(
+    train: Callable[..., Any], tmp_path: Path
+) -> None:
+    train(folder="before", save_top_k=2, max_epochs=3)
+    (tmp_path / "before" / "step_9.ckpt").unlink()
+    former = tmp_path / "before" / "last.ckpt"
+    over, _ = train(folder="over", save_top_k=2, ckpt_path=former, max_epochs=3)
+    assert over.selected.epoch == 1 and not over.lost
+
+
+@pytest.mark.parametrize("mode", ["max", "min"])
+def test_a_former_best_that_has_no_number_by_the_new_metric_is_the_worst(
+    mode: str, train: Callable[..., Any], tmp_path: Path
+) -> None:
+    train(folder="before", max_epochs=3)
+    content = torch.load(tmp_path / "before" / BEST)
+    content["atft"]["measured"]["val/scale"] = torch.nan
+    torch.save(content, tmp_path / "before" / BEST)
+    former = tmp_path / "before" / "last.ckpt"
+    checkpoint, _ = train(folder="after", ckpt_path=former, monitor="val/scale", mode=mode)
+    # The fourth epoch's scale is 3, the fifth's 4.
+    assert checkpoint.selected.epoch == (4 if mode == "max" else 3)
+
+
+def test_a_resumed_run_that_is_over_keeps_the_last_epoch_that_was_validated(
+    train: Callable[..., Any], tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"select": "last", "max_epochs": 3, "check_val_every_n_epoch": 2}
+    _, first = train(folder="before", **options)
+    over, _ = train(folder="over", ckpt_path=tmp_path / "before" / "last.ckpt", **options)
+    assert over.selected.epoch == 1 and holds(tmp_path / "over" / BEST, first.epochs[1])
+
+
+def test_on_a_disk_without_links_the_second_name_is_a_copy(
+    train: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_link(source: Any, target: Any) -> None:
+        raise OSError("no links here")
+
+    monkeypatch.setattr("os.link", no_link)
+    checkpoint, weights = train(save_top_k=2)
+    assert holds(tmp_path / "run" / BEST, weights.epochs[1])
+    assert Path(checkpoint.best_model_path).stat().st_nlink == 1
+
+
 # Lightning's own comparison of the keys; the commands silence it (atft/runs/third_parties.py).
 @pytest.mark.filterwarnings("ignore:Be aware that when using `ckpt_path`")
 def test_a_checkpoint_of_before_its_key_had_no_options_is_resumed_with_its_selection(
