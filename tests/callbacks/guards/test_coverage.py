@@ -136,3 +136,4 @@ def test_nothing_planned_is_wholly_seen() -> None:
 def test_a_floor_outside_of_its_range_is_an_error() -> None:
     with pytest.raises(InputError, match=r"coverage_guard.floor must be in \[0, 1\], got 2"):
         CoverageGuard(floor=2.0)
+    assert CoverageGuard(floor=1.0).floor == 1

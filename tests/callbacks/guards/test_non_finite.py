@@ -9,6 +9,7 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins import MixedPrecision
+from lightning.pytorch.strategies import Strategy
 
 from atft.batch import DayBatch, Forecast
 from atft.callbacks.guards import non_finite
@@ -105,6 +106,28 @@ def test_a_gradient_that_is_not_finite_under_a_finite_loss_stops_the_run(
     with pytest.raises(NonFiniteLoss, match=r"gradient not finite, loss finite, days 100, 101, 102, step 1"):
         fit(module, [make_batch()], tmp_path, NonFiniteGuard())
     torch.testing.assert_close(weights(module), before, rtol=0, atol=0)
+
+
+def test_of_several_steps_that_are_read_together_the_days_of_the_first_bad_one_are_named(
+    make_batch: Blocks, tmp_path: Path
+) -> None:
+    module = task()
+    overflow_at(module, {1, 2})
+    blocks = [on(make_batch(seed=s), 200 + 3 * s) for s in range(4)]
+    with pytest.raises(NonFiniteLoss, match=r"loss finite, days 203, 204, 205, step 2, epoch 1"):
+        fit(module, blocks, tmp_path, NonFiniteGuard())
+
+
+def test_a_device_whose_own_loss_is_finite_stops_with_the_one_whose_is_not(
+    make_batch: Blocks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decided(self: Strategy, decision: bool, all: bool = True) -> bool:
+        other_is_broken = True
+        return decision and other_is_broken if all else decision or other_is_broken
+
+    monkeypatch.setattr(Strategy, "reduce_boolean_decision", decided)
+    with pytest.raises(NonFiniteLoss, match=r"^loss not finite on another device, epoch 1; last good"):
+        fit(task(), [make_batch()], tmp_path, NonFiniteGuard())
 
 
 def test_a_healthy_run_trains_the_same_with_the_guard(make_batch: Blocks, tmp_path: Path) -> None:

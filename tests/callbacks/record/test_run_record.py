@@ -238,6 +238,24 @@ def test_a_final_metric_that_is_no_number_fails_the_run(tmp_path: Path) -> None:
     assert receipt.status == "failed" and receipt.reason.startswith("test/rank_ic is not a number")
 
 
+def test_a_terms_figures_in_the_receipt_are_the_means_of_the_epochs_that_have_them(tiny_run: Any) -> None:
+    epochs = json.loads((tiny_run.directory / "metrics.json").read_text())["epochs"]
+    for name, figures in read_receipt(tiny_run.directory).terms.items():
+        for kind, folder in (("value", "term"), ("gradient_share", "gradient_share")):
+            logged = [e[f"train/{folder}/{name}"] for e in epochs if f"train/{folder}/{name}" in e]
+            assert logged and figures[kind] == pytest.approx(sum(logged) / len(logged))
+
+
+@pytest.mark.parametrize("over", [True, False])
+def test_the_reason_of_an_end_is_kept_where_training_was_over(over: bool, tmp_path: Path) -> None:
+    before, after = RunRecord("", tmp_path), RunRecord("", tmp_path)
+    before.history, before.stopped = [{"epoch": 0}, {"epoch": 1}], "the criterion of phase a"
+    after.over = over
+    after.load_state_dict(before.state_dict())
+    assert after.history == before.history and after.receipt.epochs == 2
+    assert after.stopped == ("the criterion of phase a" if over else "")
+
+
 def test_without_a_gpu_nothing_is_said_of_one() -> None:
     assert gpu_figures(torch.device("cpu")) == {}
 
