@@ -64,22 +64,32 @@ def test_the_mean_rank_has_the_figures_of_the_joined_file(tmp_path: Path) -> Non
     assert {part.seed for part in single} == {1}
 
 
-def test_seeds_of_other_stocks_are_an_error(tmp_path: Path) -> None:
+def test_two_seeds_have_a_mean_rank(tmp_path: Path) -> None:
+    measured = measure_runs(files_of(tmp_path, (1, 2)), "test", {None: 3}, RANKING_METRICS)
+    assert {part.seed for part in measured} == {1, 2, MEAN_RANK}
+
+
+STOCK, DAY = pl.col("code") == "s03", pl.col("date") == pl.col("date").max()
+
+
+@pytest.mark.parametrize("missing", [STOCK, DAY, STOCK & DAY], ids=["a stock", "a day", "a stock on one day"])
+def test_seeds_of_other_stocks_or_days_are_an_error(missing: pl.Expr, tmp_path: Path) -> None:
     files = files_of(tmp_path, (1, 2))
     frame = pl.read_parquet(files[FoldRun(None, 2)])
-    frame.filter(pl.col("code") != "s03").write_parquet(files[FoldRun(None, 2)])
+    frame.filter(~missing).write_parquet(files[FoldRun(None, 2)])
     with pytest.raises(InputError, match=r"2.parquet: other rows than the fold's first seed"):
         measure_runs(files, "test", {None: 3}, RANKING_METRICS)
 
 
 def test_a_day_that_several_folds_test_counts_once_as_their_mean() -> None:
     nan = float("nan")
-    first = days(0, ["2020-01-01", "2020-01-02", "2020-01-06"], [0.1, 0.3, nan])
-    second = days(1, ["2020-01-02", "2020-01-03", "2020-01-06"], [0.5, nan, 0.2])
+    first = days(2, ["2020-01-01", "2020-01-02", "2020-01-06"], [0.1, 0.3, nan])
+    second = days(1, ["2020-01-02", "2020-01-03", "2020-01-06", "2020-01-07"], [0.5, nan, 0.2, nan])
     whole = over_folds([second, first])
-    assert whole.dates.astype(str).tolist() == ["2020-01-01", "2020-01-02", "2020-01-03", "2020-01-06"]
-    assert whole.days["spearman"] == pytest.approx([0.1, 0.4, nan, 0.2], nan_ok=True)
-    assert whole.fold is None and whole.thin_days == 1
+    expected = ["2020-01-01", "2020-01-02", "2020-01-03", "2020-01-06", "2020-01-07"]
+    assert whole.dates.astype(str).tolist() == expected
+    assert whole.days["spearman"] == pytest.approx([0.1, 0.4, nan, 0.2, nan], nan_ok=True)
+    assert whole.fold is None and whole.thin_days == 3
 
 
 def test_the_mean_over_folds_has_the_standard_error_of_a_mean() -> None:
@@ -90,6 +100,9 @@ def test_the_mean_over_folds_has_the_standard_error_of_a_mean() -> None:
     assert found.days == 40
     assert np.isnan(row_over_folds("mean", [row(0.1)]).figures["rank_ic"].error)
     assert np.isnan(standard_error(np.array([0.1])))
+    # Of two the standard error is half of their distance.
+    assert row_over_folds("mean", [row(0.1), row(0.3)]).figures["rank_ic"].error == pytest.approx(0.1)
+    assert standard_error(np.array([0.1, 0.3])) == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(("parts", "tested"), [(5, 2), (6, 3), (4, 1)])
@@ -114,6 +127,8 @@ def test_the_line_between_seeds_is_their_standard_deviation_with_its_own_error()
     values = np.array([0.01, 0.03, 0.05])
     value, error = row_between_seeds("between", [row(value) for value in values]).figures["rank_ic"]
     assert value == pytest.approx(np.std(values, ddof=1)) and error == pytest.approx(value / 2)
+    pair = row_between_seeds("between", [row(0.1), row(0.3)]).figures["rank_ic"]
+    assert pair == pytest.approx((0.2 / np.sqrt(2), 0.1))
     # The error is that of a standard deviation of normal draws.
     draws = np.random.default_rng(0).standard_normal((20_000, 10)).std(axis=1, ddof=1)
     assert draws.std() == pytest.approx(1 / np.sqrt(2 * 9), rel=0.05)

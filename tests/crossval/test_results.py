@@ -84,10 +84,13 @@ def test_the_files_have_every_figure_and_the_means(measured: list[RunDays], tmp_
         "2020-01-17",
         "2020-01-24",
     )
+    # Over all folds the figures could not have been traded, since one fold is not causal.
+    assert {r["causal"] for r in rows if r["fold"] == ""} == {"False"}
     content = json.loads((tmp_path / "folds.json").read_text())
     assert len(content["figures"]) == len(rows) and len(content["runs"]) == 6
     run = content["runs"][1]
     assert (run["directory"], run["causal"]) == ("fold_1_seed_1/version_0", False)
+    assert (run["fold"], run["seed"], run["status"]) == (1, 1, "completed")
     assert run["metrics"] == {"val/rank_ic": 0.1}
     mean = next(m for m in content["means"] if (m["horizon"], m["lag"]) == (5, 0))
     by_fold = np.array(
@@ -105,6 +108,20 @@ def test_the_files_have_every_figure_and_the_means(measured: list[RunDays], tmp_
     assert mean["rank_ic_error_over_folds"] == pytest.approx(by_fold.mean(axis=1).std(ddof=1) / np.sqrt(2))
     within = (by_fold.var(axis=1, ddof=1) / 3).sum()
     assert mean["rank_ic_error_of_seeds"] == pytest.approx(np.sqrt(within) / 2)
+    assert (mean["folds"], mean["seeds"]) == (2, 3)
+    # A seed's figure over all folds, of equally many days, is the mean of its folds'.
+    assert mean["rank_ic_std_between_seeds"] == pytest.approx(by_fold.mean(axis=0).std(ddof=1))
+
+
+def test_the_files_of_the_plain_split_have_each_seed_once(measured: list[RunDays], tmp_path: Path) -> None:
+    plain = [replace(part, fold=None) for part in measured if part.fold == 0]
+    states = {run: RunState(None, None, None) for run in planned_runs(None, [1, 2, 3])}
+    write_results(tmp_path, plain, states, {}, RANKING_METRICS)
+    content = json.loads((tmp_path / "folds.json").read_text())
+    assert len(content["figures"]) == 4 * 2 * 2 and all(row["causal"] for row in content["figures"])
+    assert [(r["fold"], r["seed"], r["causal"], r["status"]) for r in content["runs"]] == [
+        (None, seed, True, None) for seed in (1, 2, 3)
+    ]
 
 
 def test_figures_that_are_no_numbers_are_null_in_json(measured: list[RunDays], tmp_path: Path) -> None:
