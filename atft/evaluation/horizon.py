@@ -22,12 +22,13 @@ from atft.evaluation.exposures import PREFIX, exposure_series
 from atft.evaluation.figures import headline_figures
 from atft.evaluation.groups import TERCILES, day_terciles, grouped_rank_ics, regime_of_days, tercile_labels
 from atft.evaluation.intervals import Interval, intervals, ratio_intervals
-from atft.evaluation.null_controls import CONTROL_MEASURES, control_scores, unit_warnings, verdicts
+from atft.evaluation.null_controls import CONTROL_MEASURES, control_scores, verdicts
 from atft.evaluation.options import MeasureOptions
 from atft.evaluation.predictions import HorizonScores, Mask
 from atft.evaluation.random_scores import random_band
 from atft.evaluation.result import Control, DecayRow, Decile, ExtremeDay, GroupRow, HorizonEvaluation
 from atft.evaluation.score_rows import DenseHorizon
+from atft.evaluation.target_checks import target_warnings
 
 EXTREME_DAYS, EXTREME_NAMES = 5, 5
 REGIME_PREFIX = "regime_"
@@ -58,7 +59,7 @@ def measure_horizon(
     # Thin days are out of ``counts``: the band is of the days that count.
     band = random_band(table.columns["target"], counts, table.horizon)
     warnings = verdicts(figures["rank_ic"].value, band["rank_ic"], figures["ic"].value) if ranked else []
-    warnings += unit_warnings(table.columns["target"], counts)
+    warnings += target_warnings(table.columns["target"], counts, table.horizon)
     deciles, monotonicity = _deciles(measured, lags, options)
     controls, absent = _controls(table, counts, options)
     best, worst = _extremes(table, series, counts)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from atft.evaluation.predictions import HorizonScores, Mask, Scores
-from atft.panel import MIN_RETURN
 
 CONTROLS = ("random", "shuffled labels", "reversal", "momentum", "low volatility", "size")
 """From what knows nothing to what is known for decades."""
@@ -83,17 +82,6 @@ def verdicts(rank_ic: float, band: Band, ic: float = float("nan")) -> list[str]:
         if abs(value) > SUSPECT_IC:
             return [f"{name} {value:+.4f} is beyond ±{SUSPECT_IC:.2f} a day: suspect a bug or a leak first"]
     return []
-
-
-def unit_warnings(target: Scores, counts: Mask) -> list[str]:
-    """Say that the targets that count are no returns, as a panel's check would; nothing where they can be."""
-    lowest = float(target[counts].min(initial=0.0))
-    if lowest >= MIN_RETURN:
-        return []
-    return [
-        f"target falls to {lowest:.4g}, no return as a fraction (0.01 is one per cent): ranks count, figures of "
-        f"money do not; divide per cent by 100"
-    ]
 
 
 def _has_values(table: HorizonScores, column: str) -> bool:

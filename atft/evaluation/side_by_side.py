@@ -21,7 +21,6 @@ from atft.evaluation.null_controls import (
     CONTROLS,
     Band,
     control_scores,
-    unit_warnings,
     verdicts,
 )
 from atft.evaluation.options import check_horizon
@@ -30,6 +29,7 @@ from atft.evaluation.predictions import HorizonScores, Scores
 from atft.evaluation.random_scores import random_band
 from atft.evaluation.rank_blend import mean_rank
 from atft.evaluation.score_rows import ScoreRows, dense_horizon, read_scores
+from atft.evaluation.target_checks import target_warnings
 from atft.option_types import check_option_types
 
 BLEND = "blend"
@@ -175,7 +175,7 @@ def _compare_horizon(read: Mapping[str, ScoreRows], horizon: int, options: Compa
             f"horizon {horizon}: no common day has {options.min_stocks} stocks with known, unequal targets; "
             f"lower min_stocks"
         )
-    warnings += unit_warnings(table.columns["target"], table.valid())
+    warnings += target_warnings(table.columns["target"], table.valid(), horizon)
     figures = _figures(series, scores, horizon, options)
     for name in scores:
         measured = figures[name, 0]

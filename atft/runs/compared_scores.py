@@ -34,7 +34,8 @@ def compare(scores: Mapping[str, Any], **options: Any) -> "polars.DataFrame":
 
     Warns:
         UserWarning: scores are inside the band of random ones or too good to be honest, are constant on some days,
-            were trained after days that they score, or targets are no returns as fractions.
+            were trained after days that they score, targets are no returns as fractions or run over more days than
+            their horizon.
 
     Raises:
         InputError: scores cannot be read, have a name of a row that is none of theirs, or no row in common.

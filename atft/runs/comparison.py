@@ -19,13 +19,13 @@ from atft.dates import DayReader
 from atft.day_statistics import RANKING_METRICS
 from atft.errors import InputError, listed, nearest
 from atft.evaluation.comparison_table import ORDER, Bands, comparison_table, paired_lines, suspect_lines
-from atft.evaluation.null_controls import unit_warnings
 from atft.evaluation.paired import PairedDifference, paired_differences
 from atft.evaluation.plain_table import RANDOM, table_text
 from atft.evaluation.predictions import OPTIONAL, REQUIRED, HorizonScores, Scores, horizons_of, table_horizon
 from atft.evaluation.random_scores import random_band
 from atft.evaluation.rank_blend import mean_rank
 from atft.evaluation.summary import Metrics, SummaryRow, score_days, summarise_scorers
+from atft.evaluation.target_checks import target_warnings
 from atft.frames import arrow_table
 from atft.metrics.own_metrics import own_metrics
 from atft.option_types import check_type
@@ -210,7 +210,7 @@ def evaluate(
         ``network - lightgbm``.
 
     Warns:
-        UserWarning: targets are no returns as fractions.
+        UserWarning: targets are no returns as fractions, or run over more days than their horizon.
 
     Raises:
         InputError: a column is missing or of another type, a score is NaN, a stock has two rows on one day, no day
@@ -237,7 +237,7 @@ def evaluate(
         min_stocks = 2 if data is None else data.split.min_stocks
     measured = RANKING_METRICS | own_metrics(metrics)
     for of in tables:
-        for line in unit_warnings(of.columns["target"], of.valid()):
+        for line in target_warnings(of.columns["target"], of.valid(), of.horizon):
             warnings.warn(f"{of.horizon}d: {line}", UserWarning, stacklevel=2)
     # Scorers, the pair and the band become rows of one frame, in the order of the printed table.
     compared = compare_scorers(tables, data, min_stocks, measured, baselines)
