@@ -39,6 +39,7 @@ from atft.features.regime import regime_columns
 from atft.features.relative import beta_features, relative_features
 from atft.features.returns import path_features, return_features
 from atft.features.row_checks import check_rows
+from atft.features.survivors import survivor_lines
 from atft.features.unknown_prices import unknown_features
 from atft.features.variation import day_variation, flat_features
 from atft.features.volatility import volatility_features
@@ -102,6 +103,7 @@ class PanelReport:
         ]
         lines += [f"left out, {check}: {counted(count, 'row')}" for check, count in prices.exclusions.items()]
         lines += prices.notes
+        lines += survivor_lines(kept, (prices.calendar[-1] - prices.calendar[0]).days / 365.25)
         if prices.missing:
             lines.append(f"no {', '.join(prices.missing)}: features made of them are left out")
         if "volume" in prices.missing:

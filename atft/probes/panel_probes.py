@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from atft.features.survivors import leavers, survivors_text, too_few_leave
 from atft.panel import PanelSchema
 from atft.probes.duplicates import MIN_COLUMNS, RowDigests, duplicate_suspect
 from atft.probes.fills import fill_suspect
@@ -30,7 +31,6 @@ from atft.probes.universe import (
     dropped_suspect,
     is_static,
     last_day_suspect,
-    leavers,
     survivor_suspect,
 )
 from atft.probes.whole_period import has_unit_range, range_suspect, scaling_suspect
@@ -142,9 +142,10 @@ def _universe_findings(grid: PanelGrid, log_return: Cells) -> list[Finding]:
     probe = "universe"
     remedy = "decide membership with rows up to the day; keep the rows of stocks that leave"
     gone = int(leavers(present).sum())
+    years = float((grid.dates[-1] - grid.dates[0]).astype(int) / 365.25)
     survivors = (
-        cannot_tell("survivors", _no_leavers(grid, gone))
-        if gone < MIN_STOCKS
+        cannot_tell("survivors", survivors_text(gone, len(grid.codes), years))
+        if gone < MIN_STOCKS or too_few_leave(present, years)
         else conclude_probe("survivors", [], f"{gone} stocks leave the file before its end", "")
     )
     if columns.universe is None:
@@ -184,14 +185,6 @@ def _universe_findings(grid: PanelGrid, log_return: Cells) -> list[Finding]:
 def futures_of_rows(grid: PanelGrid, log_return: Cells) -> Futures:
     """What follows each day, ranked among all rows of the day instead of the universe's."""
     return futures_of(replace(grid, columns=replace(grid.columns, universe=None)), log_return)
-
-
-def _no_leavers(grid: PanelGrid, gone: int) -> str:
-    years = (grid.dates[-1] - grid.dates[0]).astype(int) / 365.25
-    return (
-        f"{gone or 'no'} stocks of {len(grid.codes):,} leave the file before its end in {years:.1f} years: if its "
-        f"stocks are a later list, levels are optimistic"
-    )
 
 
 def _copies(grid: PanelGrid, digests: RowDigests) -> Finding:

@@ -10,25 +10,15 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from atft.features.survivors import MIN_ROWS, leavers
 from atft.probes.finding import FALSE_ALARM, Suspect
 from atft.probes.panel_grid import Cells, Marks
 
 MIN_STOCKS = 10
 """Stocks that leave, or that are no members, below which nothing can be said."""
-MIN_ROWS = 60
-LEFT_DAYS = 10
-"""Days before the file's end by which a stock must be gone to count as one that left."""
 NEAR = 0.1
 """Stocks are compared with those whose size is within this share of the ranks."""
 MIN_DROPS = 20
-
-
-def leavers(present: Marks) -> np.ndarray:
-    """Which stocks have `MIN_ROWS` rows and none on the file's last days, bool ``[stocks]``."""
-    days = len(present)
-    last = days - 1 - present[::-1].argmax(axis=0)
-    gone: np.ndarray = (present.sum(axis=0) >= MIN_ROWS) & (last < days - LEFT_DAYS)
-    return gone
 
 
 def survivor_suspect(present: Marks, universe: Marks, size: Cells) -> Suspect | None:

@@ -44,6 +44,31 @@ def test_a_column_that_is_null_before_a_fall_is_found(
     assert found[0].evidence.startswith("x_planted: whether its value is known has RankIC +")
 
 
+@pytest.mark.parametrize(("gone", "verdict"), [(9, "cannot tell"), (11, "cannot tell"), (40, "ok")])
+def test_a_file_that_few_of_many_stocks_leave_cannot_show_that_it_is_no_list_of_survivors(
+    gone: int, verdict: str, tmp_path: Path
+) -> None:
+    # 400 stocks over 150 weeks: 1 % a year are 11.5 stocks.
+    days, stocks = 150, 400
+    day, stock = (index.ravel() for index in np.indices((days, stocks)))
+    here = (stock >= gone) | (day < days // 2)
+    noise = np.random.default_rng(0).standard_normal((2, days * stocks)).astype(np.float32)
+    columns = {
+        "date": np.datetime64("2015-01-07") + 7 * day,
+        "code": np.char.add("s", stock.astype(str)),
+        "x_a": noise[0],
+        "target_1d": 0.01 * noise[1],
+    }
+    pl.DataFrame({name: values[here] for name, values in columns.items()}).write_parquet(
+        tmp_path / "p.parquet"
+    )
+    (finding,) = (f for f in panel_findings(tmp_path / "p.parquet", PanelSchema()) if f.probe == "survivors")
+    assert finding.verdict == verdict
+    assert (f"{gone} stocks of 400 leave before the end in 2.9 years" in finding.evidence) is (
+        verdict != "ok"
+    )
+
+
 def test_rows_in_the_order_of_their_label_and_a_panel_of_a_few_days(
     market_rows: pl.DataFrame, tmp_path: Path
 ) -> None:
