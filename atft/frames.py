@@ -56,7 +56,7 @@ def arrow_table(frame: Any, what: str = "frame", pairs: bool = False, keys: Sequ
             f"{what}: no column {absent[0]!r}, and the index has no name; name its levels, such as "
             f"frame.rename_axis({[*keys][: frame.index.nlevels]})"
         )
-    # Without a name a level of codes would be read as a column of its own, or be lost.
+    # Codes or dates without a name would be dropped by `_of_pandas`, or be a column level_1.
     if pairs and library == "pandas" and _lost_levels(frame.index):
         raise InputError(
             f"{what}: a level of the index has no name; name all in their order, such as "
