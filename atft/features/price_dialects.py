@@ -241,6 +241,9 @@ def _wide(path: Path, names: Sequence[str], column_of: Mapping[str, str]) -> Lay
 
 
 def _unknown(path: Path, role: str, names: Sequence[str]) -> InputError:
+    folder = next((part.name for part in path.parents if plain_name(part.name).startswith(f"{role}=")), None)
+    if folder is not None:
+        return InputError(f"{path}: {role!r} is in the folder's name only, {folder}; write it into the files")
     return InputError(
         f"{path}: no column {role!r}; name it, {columns_option(role)}; its columns are {listed(names)}"
     )

@@ -119,6 +119,13 @@ def test_a_header_that_fits_nothing_is_one_line(header: str, second: str, said: 
     )
 
 
+def test_a_date_that_only_a_folder_names_is_said() -> None:
+    with pytest.raises(
+        InputError, match="'date' is in the folder's name only, date=2020-01-02; write it into"
+    ):
+        layout("code,open,high,low,close", path="prices/date=2020-01-02/part-0.csv")
+
+
 def test_columns_that_are_all_named_hide_no_adjusted_close_or_sector_and_are_of_no_vendor() -> None:
     bar = {p: p.capitalize() for p in ("date", "open", "high", "low", "close", "volume")}
     found = layout("Date,Ticker,Open,High,Low,Close,Adj Close,Volume,Sector", **bar)
