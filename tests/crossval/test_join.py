@@ -72,10 +72,12 @@ def test_a_fold_without_test_rows_is_an_error_that_leaves_no_file(tmp_path: Path
 
 def test_seeds_are_joined_to_the_mean_of_their_ranks(tmp_path: Path) -> None:
     files = {FoldRun(None, seed): write_predictions(tmp_path / f"{seed}.parquet", seed) for seed in (1, 2, 3)}
+    for run, path in files.items():
+        pl.read_parquet(path).with_columns(seed=pl.lit(run.seed)).write_parquet(path)
     out = tmp_path / "out.parquet"
     join_seeds(files, out, {})
     joined, first = pl.read_parquet(out), pl.read_parquet(files[FoldRun(None, 1)])
-    assert_frame_equal(joined.drop("score"), first.drop("score", "q50"))
+    assert_frame_equal(joined.drop("score"), first.drop("score", "q50", "seed"))
     share = (pl.col("score").rank() - 0.5) / pl.len()
     ranks = [
         pl.read_parquet(path).select(share.over("date", "horizon"))["score"].to_numpy()

@@ -33,12 +33,22 @@ def test_an_empty_folder_has_not_begun(tmp_path: Path) -> None:
 @pytest.mark.parametrize("status", WELL)
 def test_a_run_that_ended_well_with_all_its_files_is_finished(status: str, tmp_path: Path) -> None:
     first = version(tmp_path, 0, status)
-    assert read_state(tmp_path).directory == first and read_state(tmp_path).finished
+    state = read_state(tmp_path)
+    assert state.directory == first and state.finished and not state.failed
 
 
 def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
     first = version(tmp_path, 0, "running")
-    assert read_state(tmp_path).checkpoint == first / "last.ckpt"
+    (tmp_path / "version_old").mkdir()
+    state = read_state(tmp_path)
+    assert state.checkpoint == first / "last.ckpt" and not state.finished and not state.failed
+
+
+def test_a_run_that_failed_by_its_last_figure_is_not_finished_whatever_it_has_written(tmp_path: Path) -> None:
+    directory = version(tmp_path, 0, "failed", missing=[], reason="test/rank_ic is not a number")
+    write_predictions(directory / "predictions.parquet", 0, days=2)
+    state = read_state(tmp_path)
+    assert state.failed and not state.finished and state.checkpoint is None
 
 
 def test_a_run_stopped_by_a_signal_goes_on_too(tmp_path: Path) -> None:
