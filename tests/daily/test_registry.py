@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import shutil
 from datetime import date
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from atft.callbacks.record.receipt import Coverage, Receipt
+from atft.crossval.run_state import RunState
 from atft.daily.registry import RECORD, TABLE, known_run, registry_states, write_registry_table
 from atft.errors import InputError
 
@@ -60,3 +63,27 @@ def test_the_table_has_a_row_a_date(registry: Path) -> None:
     assert rows[0]["checkpoint"] == "2015-03-30/version_0/best_model.ckpt" and rows[2]["checkpoint"] == ""
     assert (registry / rows[0]["checkpoint"]).is_file() and -1 < float(rows[0]["val_rank_ic"]) < 1
     assert int(rows[0]["train_days"]) > 0
+
+
+def test_each_column_of_the_table_is_of_its_own_run_and_what_is_not_known_is_empty(tmp_path: Path) -> None:
+    def receipt(rank_ic: float | None, **days: Coverage) -> Receipt:
+        metrics = {} if rank_ic is None else {"val/rank_ic": rank_ic}
+        return Receipt("completed", metrics=metrics, days=days, digests={"data": "abc"})
+
+    first = receipt(0.04321, train=Coverage(planned=500, seen=7), val=Coverage(planned=60, seen=7))
+    states = {
+        date(2020, 1, 6): RunState(tmp_path / "2020-01-06" / "version_2", None, first),
+        date(2020, 1, 7): RunState(None, None, receipt(math.nan)),
+        date(2020, 1, 8): RunState(None, None, receipt(None)),
+        date(2020, 1, 9): RunState(),
+    }
+    write_registry_table(tmp_path, states)
+    header, *rows = csv.reader((tmp_path / TABLE).read_text().splitlines())
+    assert header == ["known_on", "status", "checkpoint", "train_days", "val_days", "val_rank_ic", "data"]
+    checkpoint = "2020-01-06/version_2/best_model.ckpt"
+    assert rows == [
+        ["2020-01-06", "completed", checkpoint, "500", "60", "0.0432", "abc"],
+        ["2020-01-07", "completed", "", "", "", "", "abc"],
+        ["2020-01-08", "completed", "", "", "", "", "abc"],
+        ["2020-01-09", "missing", "", "", "", "", ""],
+    ]
