@@ -17,6 +17,7 @@ from atft.evaluation.books import MAX_DAYS_APART, RETURN_1D, SPREAD_OVER, days_a
 from atft.evaluation.file_differences import compared_rows, file_differences
 from atft.evaluation.horizon import measure_horizon
 from atft.evaluation.importance_file import read_importance
+from atft.evaluation.missing_days import missing_day_warnings
 from atft.evaluation.options import EvaluateOptions
 from atft.evaluation.predictions import PREDICTIONS, HorizonScores
 from atft.evaluation.result import Evaluation, FileCoverage, FileEvaluation, HorizonEvaluation
@@ -71,7 +72,9 @@ def _evaluate_file(
             dense = dense_horizon(scores, horizon, context)
             if horizon == 1:
                 one_day = replace(dense.table, columns={"target": dense.table.columns["target"]})
-            horizons[horizon] = measure_horizon(dense, one_day, options)
+            measured = measure_horizon(dense, one_day, options)
+            missing = missing_day_warnings(measured.dates, None if context is None else context.dates)
+            horizons[horizon] = replace(measured, warnings=[*measured.warnings, *missing])
             progress.advance()
     if not any(measured.days for measured in horizons.values()):
         raise InputError(_nothing_ranked(path, horizons, options.min_stocks))

@@ -16,6 +16,7 @@ from atft.errors import InputError, counted, listed, nearest
 from atft.evaluation.common_rows import common_rows
 from atft.evaluation.day_measures import measure_scores, measure_table, without_thin_days
 from atft.evaluation.intervals import Interval, block_length, intervals, ratio_intervals
+from atft.evaluation.missing_days import missing_day_warnings
 from atft.evaluation.null_controls import (
     CONTROL_MEASURES,
     CONTROLS,
@@ -176,6 +177,7 @@ def _compare_horizon(read: Mapping[str, ScoreRows], horizon: int, options: Compa
             f"lower min_stocks"
         )
     warnings += target_warnings(table.columns["target"], table.valid(), horizon)
+    warnings += missing_day_warnings(table.dates)
     figures = _figures(series, scores, horizon, options)
     for name in scores:
         measured = figures[name, 0]

@@ -126,6 +126,27 @@ def test_a_file_of_weekly_scores_says_that_its_dates_count_as_trading_days(tmp_p
     assert measured["gross_annual"].value == pytest.approx(252 / 5 * measured["spread"].value)
 
 
+def test_a_file_without_the_days_that_went_wrong_is_warned_of_by_the_contexts_days_or_by_weekdays(
+    tmp_path: Path,
+) -> None:
+    frame = foreign_frame(days=120).drop("split")
+    context = write_foreign(tmp_path / "context.parquet", frame.filter(horizon=1).drop("horizon"))
+    dates = frame["date"].unique().sort()
+
+    def warnings(left_out: list[int], options: EvaluateOptions) -> list[str]:
+        kept = frame.filter(~pl.col("date").is_in(dates[left_out].implode()))
+        (file,) = evaluate_files([write_foreign(tmp_path / "mine.parquet", kept)], options).files
+        return [w for w in file.horizons[1].warnings + file.horizons[5].warnings if "have no row" in w]
+
+    with_context = replace(OPTIONS, context=str(context))
+    assert warnings([], OPTIONS) == warnings([], with_context) == []
+    tenth = list(range(5, 113, 9))
+    assert warnings(tenth, OPTIONS) == [] and len(warnings(tenth, with_context)) == 2
+    assert warnings(tenth, with_context)[0].startswith("12 of 120 days of the context from 2020-11-02 ")
+    quarter = list(range(5, 113, 4))
+    assert len(warnings(quarter, OPTIONS)) == 2 and "27 of 120 weekdays" in warnings(quarter, OPTIONS)[0]
+
+
 def test_files_have_names_of_their_own() -> None:
     paths = [
         "runs/a/version_0/predictions.parquet",

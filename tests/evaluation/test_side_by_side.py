@@ -158,6 +158,19 @@ def test_constant_scores_have_no_figure_and_a_warning(predictions: Path, other: 
     assert figure(compared, BLEND) == pytest.approx(figure(compared, "a"), abs=1e-9)
 
 
+def test_days_that_no_file_has_are_named(
+    predictions: Path, other: Callable[..., Path], tmp_path: Path
+) -> None:
+    frame = pl.read_parquet(predictions)
+    days = frame["date"].unique().sort()
+    some = frame.filter(~pl.col("date").is_in(days[2::4].implode()))
+    some.write_parquet(tmp_path / "some.parquet")
+    found = compare_files(
+        {"mine": tmp_path / "some.parquet", "all": predictions}, CompareOptions(min_stocks=2)
+    )
+    assert any("weekdays from" in warning for of in found.horizons for warning in of.warnings)
+
+
 def test_noise_and_the_oracle_are_named(predictions: Path, other: Callable[..., Path]) -> None:
     noise = pl.Series(np.random.default_rng(5).standard_normal(len(pl.read_parquet(predictions))))
     paths = {
