@@ -261,6 +261,7 @@ def test_gaps_can_be_an_error_or_kept_in_prices(clean: pl.DataFrame, tmp_path: P
     assert unknown.calendar == clean["date"].unique().sort().to_list()
     hole = [i for i, d in enumerate(unknown.calendar) if date(2014, 6, 1) <= d <= date(2014, 8, 31)]
     known = np.setdiff1d(np.arange(len(unknown.calendar)), hole)
+    assert list(unknown.inserted) == hole
     assert all(np.array_equal(unknown.grids()[name][known], values) for name, values in kept.grids().items())
     assert np.isnan(unknown.close[hole]).all()
     assert (unknown.sector[hole] == -1).all()

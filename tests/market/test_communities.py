@@ -42,3 +42,6 @@ def test_sectors_are_a_blurred_picture_of_the_communities() -> None:
     agrees = (sector == community // 3).mean()
     assert 0.75 < agrees < 0.9
     assert 0.01 < (sector == -1).mean() < 0.06
+    misfiled = sector[(sector != community // 3) & (sector >= 0)]
+    # Two hundred communities, three to a sector: the others are filed anywhere among 67.
+    assert len(set(misfiled)) > 60 and (misfiled.min(), misfiled.max()) == (0, 66)

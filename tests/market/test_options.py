@@ -48,8 +48,16 @@ def test_purposes_do_not_share_their_draws() -> None:
         ({"features": 4}, "features must be at least 17, got 4"),
         ({"horizons": []}, "horizons must be distinct trading days >= 1"),
         ({"horizons": [1, 1]}, "horizons must be distinct trading days >= 1"),
+        ({"horizons": [5, 0]}, "horizons must be distinct trading days >= 1"),
+        ({"seed": -1}, "seed must be at least 0, got -1"),
     ],
 )
 def test_options_out_of_range_are_named_in_one_line(change: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         market_columns(replace(MarketOptions(), **change))  # type: ignore[arg-type]
+
+
+def test_the_smallest_market_has_options_and_each_is_of_its_type() -> None:
+    assert len(market_columns(MarketOptions(stocks=12, days=7, features=17, seed=0))) == 35
+    with pytest.raises(InputError, match="simulate"):
+        MarketOptions(stocks="many")  # type: ignore[arg-type]

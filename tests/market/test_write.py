@@ -59,6 +59,8 @@ def test_the_rows_are_the_market_s_observed_ones_and_unknown_values_are_null(tmp
         expected = market.columns[name][market.observed].astype(np.float32)
         np.testing.assert_array_equal(frame[name].to_numpy(), expected)
     np.testing.assert_array_equal(frame["universe"].to_numpy(), market.universe[market.observed])
+    sector = np.broadcast_to(market.sector, market.observed.shape)[market.observed]
+    assert frame["sector"].to_list() == [f"sector_{s}" if s >= 0 else None for s in sector]
     assert frame["target_5d"].tail(100).null_count() == 100
     assert 0 < frame["sector"].null_count() < frame.height
 
@@ -78,6 +80,13 @@ def test_the_metadata_and_the_report_name_the_options_and_the_oracle(tmp_path: P
     assert kept[b"atft.market.digest"].decode() == market_digest(SMALL)
     assert json.loads(kept[b"atft.market"])["stocks"] == 40
     assert set(report.oracle_ic) == {1, 5}
+    market = simulate_market(SMALL)
+    for h in (1, 5):
+        target = market.columns[f"target_{h}d"]
+        scores = [market.oracle(h), *market.oracle_parts[h]]
+        exact = [mean_ic(score, target, market.universe) for score in scores]
+        assert [report.oracle_ic[h], *report.part_ic[h]] == pytest.approx(exact)
+    assert json.loads(kept[b"atft.market.oracle_ic"]) == {str(h): ic for h, ic in report.oracle_ic.items()}
     assert market_digest(SMALL) in str(report)
     assert f"{report.rows:,} rows, 90 days, 40 stocks" in str(report)
     assert "1d: best possible IC" in str(report)
@@ -87,6 +96,8 @@ def test_nothing_is_left_where_writing_fails(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot write"):
         write_market(tmp_path / "file" / "market.parquet", SMALL)
+    with pytest.raises(InputError, match="simulate: out"):
+        write_market(tmp_path / "market.csv", SMALL)
     with pytest.raises(InputError, match="stocks must be"):
         write_market(tmp_path / "market.parquet", MarketOptions(stocks=3))
     assert [p.name for p in tmp_path.iterdir()] == ["file"]
