@@ -73,12 +73,16 @@ def test_its_value_and_share_of_the_gradient_are_those_of_the_same_function_amon
         ("detached", "has no gradient; compute it from score by torch functions, without detach or argsort"),
         ("flat", "has a gradient of 0 on noise; .* flat.hinge = True"),
         ("unmasked", r"counts stocks that are not valid; take the argument valid and use torch.where"),
+        ("unmasked_above", "counts stocks that are not valid"),
+        ("unmasked_quantiles", "counts stocks that are not valid"),
         (
             "mean_of_valid",
             r"is not finite on a day without valid stocks; divide by .* valid.sum\(-1\).clamp_min",
         ),
         ("logarithm", "is not finite on noise; divide by what cannot be 0"),
         ("square_root", "has a gradient that is not finite; inside of sqrt, log and divisions replace"),
+        ("root_of_gap", "has a gradient that is not finite"),  # of the day's best stock only
+        ("by_exposure", "is not finite on noise"),  # some exposures are not known
         (
             "of_all_days",
             "mixes days, a day's value changes with the others; reduce the last axis, the stocks, only",

@@ -20,7 +20,7 @@ from atft.cross_section import spearman
 from atft.errors import InputError
 from atft.losses.objective import DayObjective, ObjectiveOptions
 from atft.losses.term_check import noise_inputs
-from atft.losses.terms import BOUNDS, READABLE, TERMS, find_term, options_of
+from atft.losses.terms import BOUNDS, READABLE, TERMS, Term, find_term, options_of
 from own_package import forget_package, write_package
 
 HORIZONS = [1, 5]
@@ -214,6 +214,32 @@ def test_a_two_layer_network_trained_on_this_term_alone_learns_to_rank(
             objective(forecast(network(features[first : first + 8])), batch).loss.mean().backward()
             optimizer.step()
     assert rank_ic() > max(before + 0.1, 0.35)
+
+
+def test_what_a_configuration_does_not_set_is_what_the_recorded_runs_had() -> None:
+    defaults = {
+        "huber": {"delta": 1.0},
+        "rank_ic": {"anchors": 200, "temperature": 0.1},
+        "ranknet": {"pairs": 32},
+        "listnet": {"top": 0.1, "temperature": 1.0},
+        "ndcg": {"anchors": 200, "temperature": 0.1, "grades": 5.0},
+        "sharpe": {"half_life_days": 250.0},
+        "exposure": {"ridge": 10.0},
+        "scale_floor": {"floor": 0.05},
+    }
+    for name in NAMES:
+        assert options_of(name, 1.0) == defaults.get(name, {}), name
+
+
+@pytest.mark.parametrize("annotation", [float, "float"])
+def test_an_option_of_type_float_takes_any_number_whatever_its_default_looks_like(annotation: Any) -> None:
+    def term(score: Tensor, valid: Tensor, level: float = 2, count: int = 3) -> Tensor:
+        return score
+
+    term.__annotations__["level"] = annotation
+    arguments = Term(term).arguments
+    assert arguments == {"level": 2.0, "count": 3}
+    assert isinstance(arguments["level"], float) and isinstance(arguments["count"], int)
 
 
 # -- terms of the user's own

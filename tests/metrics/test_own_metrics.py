@@ -21,6 +21,10 @@ from own_package import forget_package, write_package
 from small_scores import table_of
 
 
+LOGGED = ("loss", "scale", "day", "learning_rate", "quantile_crossing")
+"""Names that a run, or a table of days, gives to something else."""
+
+
 @pytest.fixture(autouse=True)
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     write_package(tmp_path, "toypkg", monkeypatch)
@@ -68,7 +72,7 @@ def test_it_is_a_column_of_the_comparison_table_which_becomes_as_wide_as_it_need
     ("name", "message"),
     [
         ("pearson", "has a name that a run logs already, 'pearson'; rename it"),
-        ("loss", "has a name that a run logs already, 'loss'"),
+        *((name, f"has a name that a run logs already, '{name}'") for name in LOGGED),
         ("hit_5d", "has a name that a run logs already, 'hit_5d'"),
         (
             "per_stock",
@@ -97,6 +101,13 @@ def test_a_metric_that_asks_for_many_stocks_is_tried_on_many() -> None:
     valid = torch.stack((torch.ones(60), torch.arange(60) < 40)).bool()
     values = measured.statistic(scores, scores, valid)
     assert values[0] == 1 and values[1].isnan()
+
+
+def test_a_metric_may_be_unknown_on_some_days() -> None:
+    measured = own_metrics(["toypkg.metrics.on_rising_days"])["on_rising_days"]
+    target = torch.tensor([[1.0, 2.0, -1.0], [-1.0, -2.0, 1.0]])
+    values = measured.statistic(torch.ones(2, 3), target, torch.ones(2, 3, dtype=torch.bool))
+    assert values[0].item() == pytest.approx(2 / 3) and values[1].isnan()
 
 
 def test_one_path_may_stand_alone() -> None:

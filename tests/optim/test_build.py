@@ -32,8 +32,18 @@ def test_each_part_of_the_network_is_a_group_of_its_name() -> None:
 def test_a_schedule_knows_the_length_of_the_run() -> None:
     optimizer, schedule = build_optimizer(ADAMW, partial(WarmupCosine, warmup_epochs=0.5), GROUPS, 4)
     assert isinstance(schedule, WarmupCosine)
+    schedule.advance(2.25)  # the middle of the fall
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.05)
     schedule.advance(4.0)
-    assert optimizer.param_groups[0]["lr"] < 0.01
+    assert optimizer.param_groups[0]["lr"] == 0
+
+
+@pytest.mark.parametrize("max_epochs", [None, 0])
+def test_a_schedule_of_a_run_without_epochs_is_built_for_one(max_epochs: int | None) -> None:
+    optimizer, schedule = build_optimizer(ADAMW, partial(WarmupCosine, warmup_epochs=0.5), GROUPS, max_epochs)
+    assert isinstance(schedule, WarmupCosine)
+    schedule.advance(0.75)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.05)
 
 
 @pytest.mark.parametrize(

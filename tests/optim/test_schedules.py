@@ -71,6 +71,17 @@ def test_a_constant_rate_rises_over_the_warm_up_and_stays_whatever_the_length() 
     assert rate(WarmupConstant(optimizer(), warmup_epochs=0)) == 0.1
 
 
+@pytest.mark.parametrize("make", [WarmupCosine, WarmupConstant])
+def test_a_warm_up_takes_an_epoch_by_default(make: Callable[..., Schedule]) -> None:
+    schedule = make(optimizer())
+    schedule.bind(10)
+    rates = []
+    for epoch in (0.5, 0.9, 1.0):
+        schedule.advance(epoch)
+        rates.append(rate(schedule))
+    assert rates == pytest.approx([0.0505, 0.0901, 0.1])
+
+
 def test_without_a_warm_up_the_first_step_has_the_full_rate() -> None:
     schedule = WarmupCosine(optimizer(), warmup_epochs=0)
     assert rate(schedule) == 0.1
@@ -83,9 +94,10 @@ def test_epochs_of_its_own_win_over_the_runs_length() -> None:
     assert rate(schedule) == 0
 
 
-def test_warm_restarts_equal_torchs_at_any_fraction_of_an_epoch() -> None:
-    ours, theirs = WarmRestarts(optimizer(second=0.1), eta_min_ratio=0.01), optimizer(second=0.1)
-    oracle = CosineAnnealingWarmRestarts(theirs, T_0=3, T_mult=2, eta_min=1e-3)
+@pytest.mark.parametrize("options", [{}, {"T_0": 1, "T_mult": 1}])
+def test_warm_restarts_equal_torchs_at_any_fraction_of_an_epoch(options: dict[str, int]) -> None:
+    ours, theirs = WarmRestarts(optimizer(second=0.1), eta_min_ratio=0.01, **options), optimizer(second=0.1)
+    oracle = CosineAnnealingWarmRestarts(theirs, **{"T_0": 3, "T_mult": 2, **options}, eta_min=1e-3)
     for i in range(210):
         epoch = i / 10
         ours.advance(epoch)
@@ -159,12 +171,13 @@ def test_a_state_dict_holds_plain_numbers() -> None:
             r"WarmRestarts.eta_min_ratio must be at least 0 and below 1, got 1.0",
         ),
         (lambda o: WarmRestarts(o, T_0=0), r"T_0 >= 1 and T_mult >= 1, got T_0=0"),
-        (lambda o: WarmupCosine(o, warmup_epochs=-1), r"warmup_epochs must be at least 0"),
+        (lambda o: WarmRestarts(o, T_mult=0), r"got T_0=3, T_mult=0"),
+        (lambda o: WarmupCosine(o, warmup_epochs=-1), r"^WarmupCosine.warmup_epochs must be at least 0"),
         (
             lambda o: WarmupConstant(o, warmup_epochs=-1),
             r"WarmupConstant.warmup_epochs must be at least 0, got -1",
         ),
-        (lambda o: WarmupCosine(o, warmup_epochs=3, epochs=3), r"epochs above warmup_epochs \(3\), got 3"),
+        (lambda o: WarmupCosine(o, warmup_epochs=3, epochs=3), r"\(3\), got 3; lengthen the run or"),
         (lambda o: WarmupCosine(o, eta_min_ratio=1.5), r"eta_min_ratio must be at least 0 and below 1"),
         (
             lambda o: WarmupCosine(o).bind(-1),

@@ -50,7 +50,20 @@ class Noisy(torch.optim.SGD):
                 weight.data.add_(torch.randn_like(weight))
 
 
-@pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.SGD, AdaBelief, EveryFourth, Noisy])
+class OneRow(torch.optim.SGD):
+    """Moves one row of a matrix and no vector, as one does that draws what it moves."""
+
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.ndim == 2:
+                    weight.data[0] -= group["lr"]
+
+
+KINDS = [torch.optim.AdamW, torch.optim.SGD, AdaBelief, EveryFourth, Noisy, OneRow]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_an_optimiser_that_steps_passes_and_draws_nothing(kind: Any) -> None:
     state = torch.random.get_rng_state()
     try_step(partial(kind, lr=1e-12))

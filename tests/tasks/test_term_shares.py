@@ -30,6 +30,9 @@ def test_a_term_that_never_pulls_fails_the_run_with_its_name(
         fit(task(objective=given), single, tmp_path)
     paired = [make_batch(days=2, seed=s) for s in range(2)]
     fit(task(objective=given), paired, tmp_path)
+    # A bound that the scores keep has no gradient, and is not dead.
+    kept = ObjectiveOptions(terms={"ic": 1.0, "scale_floor": {"weight": 0.5, "floor": 1e-6}})
+    fit(task(objective=kept), paired, tmp_path)
 
 
 BALANCED = {
