@@ -73,8 +73,8 @@ def test_its_value_and_share_of_the_gradient_are_those_of_the_same_function_amon
         ("detached", "has no gradient; compute it from score by torch functions, without detach or argsort"),
         ("flat", "has a gradient of 0 on noise; .* flat.hinge = True"),
         ("unmasked", r"counts stocks that are not valid; take the argument valid and use torch.where"),
-        ("unmasked_above", "counts stocks that are not valid"),
-        ("unmasked_quantiles", "counts stocks that are not valid"),
+        ("of_four_stocks", "counts stocks that are not valid"),
+        ("quantiles_of_four_stocks", "counts stocks that are not valid"),
         (
             "mean_of_valid",
             r"is not finite on a day without valid stocks; divide by .* valid.sum\(-1\).clamp_min",

@@ -20,7 +20,6 @@ from atft.metrics.own_metrics import metric_paths, nearest_metric, own_metrics
 from own_package import forget_package, write_package
 from small_scores import table_of
 
-
 LOGGED = ("loss", "scale", "day", "learning_rate", "quantile_crossing")
 """Names that a run, or a table of days, gives to something else."""
 
@@ -104,8 +103,8 @@ def test_a_metric_that_asks_for_many_stocks_is_tried_on_many() -> None:
 
 
 def test_a_metric_may_be_unknown_on_some_days() -> None:
-    measured = own_metrics(["toypkg.metrics.on_rising_days"])["on_rising_days"]
-    target = torch.tensor([[1.0, 2.0, -1.0], [-1.0, -2.0, 1.0]])
+    measured = own_metrics(["toypkg.metrics.on_falling_days"])["on_falling_days"]
+    target = torch.tensor([[-1.0, 0.2, 0.3], [1.0, 2.0, -1.0]])
     values = measured.statistic(torch.ones(2, 3), target, torch.ones(2, 3, dtype=torch.bool))
     assert values[0].item() == pytest.approx(2 / 3) and values[1].isnan()
 

@@ -97,8 +97,8 @@ def unmasked(score, target):
     return (score - target).abs().mean(-1)
 
 
-def unmasked_above(score, target):
-    return (score - target).nan_to_num(0).clamp_min(0).mean(-1)
+def of_four_stocks(score):
+    return score[..., :4].mean(-1)
 
 
 def root_of_gap(score, valid):
@@ -111,8 +111,8 @@ def by_exposure(score, exposure, valid):
     return torch.where(valid, score * exposure[:, :, 0], 0).sum(-1)
 
 
-def unmasked_quantiles(quantiles):
-    return quantiles.clamp_min(0).mean((-1, -2))
+def quantiles_of_four_stocks(quantiles):
+    return quantiles[..., :4].mean((-1, -2))
 
 
 def mean_of_valid(score, valid):
@@ -178,11 +178,11 @@ def loss(score, target, valid):
 scale = day = learning_rate = quantile_crossing = loss
 
 
-def on_rising_days(score, target, valid):
-    """Share of right signs on days that rise, unknown on the others."""
+def on_falling_days(score, target, valid):
+    """Share of right signs on days that fall, unknown on the others."""
     right = torch.where(valid, score.sign() == target.sign(), False).float().sum(-1)
-    rises = torch.where(valid, target, 0).sum(-1) > 0
-    return torch.where(rises, right / valid.sum(-1).clamp_min(1), torch.nan)
+    falls = torch.where(valid, target, 0).sum(-1) < 0
+    return torch.where(falls, right / valid.sum(-1).clamp_min(1), torch.nan)
 
 
 def hit_5d(score, target, valid):
