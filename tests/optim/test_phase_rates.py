@@ -40,6 +40,14 @@ def test_a_factor_multiplies_the_schedules_rate_and_never_enters_it() -> None:
     assert [g["lr"] for g in optimizer.param_groups] == [0.05, 0.05]
 
 
+def test_where_no_phase_has_set_a_factor_a_group_steps_at_its_own_rate() -> None:
+    groups = parts()
+    optimizer = torch.optim.SGD(named_groups(groups), lr=0.1)
+    step(optimizer, *(p for part in groups.values() for p in part))
+    assert all(part[0].tolist() == pytest.approx([0.9] * 3) for part in groups.values())
+    assert largest_rate(optimizer) == 0.1
+
+
 def test_the_rates_are_back_when_a_step_fails() -> None:
     optimizer = torch.optim.SGD(named_groups(parts()), lr=0.1)
     set_factors(optimizer, {"graph": 0.1, "heads": 0.1})
