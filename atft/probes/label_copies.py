@@ -51,7 +51,7 @@ def sample_labels(labels: Sequence[Label], next_return: Cells) -> LabelSample:
     Days on which ``next_return``, ranks of the return of day t + 1 at t, is known are sampled; any where none is.
     """
     total = len(next_return)
-    usable = np.flatnonzero([(ranks != 0).any() for ranks in next_return] if total else [])
+    usable = np.flatnonzero((next_return != 0).any(axis=1))
     if not len(usable):
         usable = np.arange(total)
     days = np.unique(usable[np.linspace(0, len(usable) - 1, SAMPLED_DAYS).round().astype(int)])

@@ -1,10 +1,17 @@
 """The JSON beside a program: words for sizes that are any, numbers as their type has them, NaN as null."""
 
 import json
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
 import torch
 
-from atft.export.description import _tensor, json_text, plain
+from atft.batch import DayBatch
+from atft.export.description import _tensor, describe, json_text, plain
+from atft.export.one_day import OneDay, inputs_of_day
+from networks import small_network
 
 
 def test_sizes_that_are_any_are_words_and_the_others_numbers() -> None:
@@ -37,3 +44,38 @@ def test_the_file_has_an_entry_a_line_and_is_json() -> None:
     text = json_text(content)
     assert json.loads(text) == content
     assert '\n  {"x": [1, 2]},\n' in text and '\n  "d": [1],\n' in text
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_description_has_what_its_inputs_need_and_nothing_else(
+    whole: bool, make_batch: Callable[..., DayBatch]
+) -> None:
+    manifest: Any = SimpleNamespace(
+        features=["a", "b", "c"], scaling=["raw", "rank", "zscore"], half=[False, True, False],
+        regimes=["vix"], exposures=["size", "beta"], sectors=["mines", "banks"], graph={"k": 3},
+    )  # fmt: skip
+    levels = [0.1, 0.25, 0.5, 0.75, 0.9]
+    network = small_network("MASTER", quantiles=levels if whole else []).eval()
+    program = OneDay(network, {1: [0.2, 0.1], 5: [0.3, 0.1]} if whole else None)
+    more = ("edge_index", "edge_attr", "regime", "sector", "exposure") if whole else ()
+    batch = make_batch(days=1)
+    inputs = inputs_of_day(batch, ("features", "observed", "universe", *more))
+    with torch.no_grad():
+        results = program.results(network(batch))
+    found = describe(inputs, results, manifest, ["c", "b"], program)
+    assert found["features"] == [
+        {"name": "c", "prepared": "zscore"},
+        {"name": "b", "prepared": "rank", "rounded_to": "float16"},
+    ]
+    assert list(found["preparation"]) == ["rank", "zscore"]
+    assert (found["lookback"], found["least_stocks"], found["horizons"]) == (batch.lookback, 3, [1, 5])
+    optional = {
+        "regime_names": ["vix"],
+        "exposure_names": ["size", "beta"],
+        "sector_names": ["mines", "banks"],
+        "graph": {"k": 3},
+        "quantiles": levels,
+        "intervals": [{"level": 0.8, "ends": [0.1, 0.9]}, {"level": 0.5, "ends": [0.25, 0.75]}],
+    }
+    shown = {name: found[name] for name in optional if name in found}
+    assert shown == (optional if whole else {})

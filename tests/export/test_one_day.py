@@ -65,6 +65,9 @@ def test_a_network_that_copies_the_batch_gets_all_inputs_and_one_that_reads_targ
         input_names(OwnNetwork(lambda b: b.target[..., 0].nan_to_num()), batch)
     sectors = OwnNetwork(lambda b: b.sector.float() + b.exposure.sum(-1))
     assert input_names(sectors, batch) == (*ROW, "sector", "exposure")
+    # Edges and what is known of them come together.
+    ends = OwnNetwork(lambda b: b.features[-1:, :, 0] + b.edge_index.sum())
+    assert input_names(ends, batch) == (*ROW, *EDGES)
 
 
 @pytest.mark.parametrize(

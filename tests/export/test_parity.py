@@ -1,10 +1,15 @@
 """What counts as a difference: the largest of all results, but for members that tie within rounding."""
 
 import math
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
+import pytest
 import torch
 
-from atft.export.parity import difference_of
+from atft.errors import InputError
+from atft.export.parity import days_to_compare, difference_of
 
 
 def test_the_largest_difference_of_all_results_counts() -> None:
@@ -28,3 +33,16 @@ def test_the_score_of_stocks_whose_members_exchange_ranks_is_left_out_and_their_
     found["score"] = torch.tensor([[-0.9], [0.5], [0.5]])
     assert round(difference_of(found, expected).largest, 5) == 0.1
     assert difference_of({**expected, "members": members + 1}, expected).largest == 1
+
+
+def test_days_are_drawn_among_those_to_score_that_have_three_stocks() -> None:
+    manifest = SimpleNamespace(universe_rows=[9, 2, 3, 0, 5, 40, 8])
+    data: Any = SimpleNamespace(
+        open_cache=lambda: SimpleNamespace(manifest=manifest), predict_days=lambda: np.array([1, 2, 3, 5, 6])
+    )
+    assert sorted(days_to_compare(data, 20, 0)) == [2, 5, 6]
+    draws = {tuple(days_to_compare(data, 2, seed)) for seed in range(40)}
+    assert len(draws) == 6 and days_to_compare(data, 2, 7) == days_to_compare(data, 2, 7)
+    manifest.universe_rows = [9, 2, 2, 0, 5, 1, 0]
+    with pytest.raises(InputError, match="no day to score has 3 stocks or more; name other days"):
+        days_to_compare(data, 20, 0)

@@ -37,6 +37,10 @@ def test_scores_of_every_member_are_fine_and_each_choice_of_rows_is_named(
     place = pl.col("target").rank().over("date") / pl.col("target").count().over("date")
     (text,) = evidence(scores.filter(place.is_between(0.03, 0.97) | place.is_null()), grid, tmp_path)
     assert "most extreme labels are missing" in text
+    (low,) = evidence(scores.filter((place > 0.03) | place.is_null()), grid, tmp_path)
+    assert "most extreme labels are missing" in low
+    (text,) = evidence(scores.with_columns(code="x" + pl.col("code")), grid, tmp_path)
+    assert text == "no row of the file has a date and a code of the panel"
     other = scores.with_columns(target=pl.col("target").shift(-1).over("code", order_by="date"))
     (text,) = evidence(other, grid, tmp_path)
     assert "targets are not the panel's target_1d" in text

@@ -12,8 +12,8 @@ from atft.probes.finding import Suspect
 from atft.probes.panel_grid import read_grid
 
 
-def suspect_of(path: Path) -> Suspect | None:
-    grid = read_grid(path, PanelSchema())
+def suspect_of(path: Path, features: tuple[str, ...] = ("x_*",)) -> Suspect | None:
+    grid = read_grid(path, PanelSchema(features=list(features)))
     digests = RowDigests(grid.shape)
     for _, values in grid.numbers(grid.columns.features):
         digests.add(values)
@@ -62,6 +62,9 @@ def test_five_copies_are_named_by_code_and_date_and_fewer_or_whole_fills_are_not
     assert any(suspect.evidence.endswith(f"S0003 on {own[a]} and S0003 on {own[b]}") for a, b in pairs), (
         suspect.evidence
     )
+    three = ("x_revision", "x_demand", "x_flow")
+    assert suspect_of(planted(copied(pairs)), three) is not None
+    assert suspect_of(planted(copied(pairs)), three[:2]) is None, "equal rows of two columns prove nothing"
     other = suspect_of(planted(copied(pairs, "S0004")))
     assert other is not None and "5 rows are copies of another row (0 of the same code" in other.evidence
     # Two rows that stand under five dates each are eight copies; under six they are fills.
