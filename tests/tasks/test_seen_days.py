@@ -115,6 +115,16 @@ def test_a_fold_that_trains_on_later_days_takes_a_checkpoint_of_days_around_thos
     check_unseen({"fold": {**other, "train": far, "test": ""}}, "a.ckpt", fold)
 
 
+def test_the_last_stretch_that_a_checkpoint_has_trained_on_decides(tiny_run: Any, fold: Any) -> None:
+    data = build("fit", ["--config", str(tiny_run.config)]).datamodule
+    dates, first = data.open_cache().manifest.dates, int(data.split.whole["val"][0])
+    early = f"{dates[0]} {dates[1]}"
+    entries = {**fold.fold_dates.texts(), "val": early, "test": ""}
+    check_unseen({"fold": {**entries, "train": early}}, "a.ckpt", data)
+    with pytest.raises(InputError, match=f"^a.ckpt: trained on days to {dates[first]}, this run scores days"):
+        check_unseen({"fold": {**entries, "train": f"{early} {dates[first]} {dates[first]}"}}, "a.ckpt", data)
+
+
 def test_what_carries_no_dates_is_not_checked_and_damaged_dates_are_an_error(fold: Any) -> None:
     assert seen_days({}, "a.ckpt") is None and seen_lines({}, "a.ckpt", [date(2015, 1, 5)]) == []
     assert seen_days({"pretrained": {"heads": ""}}, "a.ckpt") is None

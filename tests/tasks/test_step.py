@@ -14,7 +14,7 @@ from atft.batch import DayBatch
 from atft.data.block_plan import BlockSampler
 from atft.errors import InputError
 from atft.losses.objective import ObjectiveValue
-from atft.tasks.step import Step, add_loss_gradient, checked_clip, count_in_blocks_of
+from atft.tasks.step import Step, add_loss_gradient, checked_clip, count_in_blocks_of, planned
 
 
 class Module(nn.Linear):
@@ -25,6 +25,8 @@ class Module(nn.Linear):
     def __init__(self) -> None:
         super().__init__(2, 1)
         self.register_buffer("moment", torch.zeros(1))
+        self.part = nn.Module()
+        self.part.register_buffer("moment", torch.zeros(1))
 
 
 @pytest.fixture
@@ -61,6 +63,7 @@ def test_inside_a_step_it_resumes_at_the_first_block_with_the_buffers_of_then(
     for block in (4, 5, 6):
         step.begin(make_batch()._replace(position=block), module)
         module.get_buffer("moment").add_(1)
+        module.get_buffer("part.moment").add_(1)
     saved = checkpoint(module, 7)
     step.rewind(saved)
     loop = saved["loops"]["fit_loop"]
@@ -68,7 +71,32 @@ def test_inside_a_step_it_resumes_at_the_first_block_with_the_buffers_of_then(
     assert set(loop["epoch_loop.batch_progress"]["total"].values()) == {104}
     assert loop["epoch_loop.batch_progress"]["is_last_batch"] is False
     assert loop["state_dict"]["combined_loader"] == [{"epoch": 1, "done": 4}]
-    assert saved["state_dict"]["moment"].item() == 0 and module.get_buffer("moment").item() == 3
+    assert saved["state_dict"]["moment"].item() == saved["state_dict"]["part.moment"].item() == 0
+    assert module.get_buffer("moment").item() == 3
+
+
+def test_where_weights_are_averaged_the_buffers_of_those_that_step_go_back(
+    module: Any, make_batch: Callable[..., DayBatch]
+) -> None:
+    step = Step()
+    step.begin(make_batch()._replace(position=4), module)
+    module.get_buffer("moment").add_(1)
+    saved = checkpoint(module, 5)
+    saved["current_model_state"] = {n: v.clone() for n, v in module.state_dict().items()}
+    average = saved["state_dict"]["moment"]
+    step.rewind(saved)
+    assert saved["current_model_state"]["moment"].item() == 0
+    assert saved["state_dict"]["moment"] is average and average.item() == 1
+
+
+def test_each_block_of_another_loader_has_a_plan_of_its_own_place(
+    make_batch: Callable[..., DayBatch],
+) -> None:
+    trainer: Any = SimpleNamespace(train_dataloader=[])
+    for place, closes in ((3, False), (4, True)):
+        block = planned(trainer, make_batch(days=2)._replace(position=place, closes_step=closes))
+        assert (block.index, block.closes_step, block.ends_step) == (place, closes, closes)
+        assert block.days == 2
 
 
 def test_a_checkpoint_of_other_ranks_resumes_at_its_step_in_their_blocks(module: Any) -> None:
@@ -138,3 +166,5 @@ def test_a_clip_that_would_do_nothing_is_an_error(norm: float) -> None:
     assert checked_clip(None) is None and checked_clip(0.5) == 0.5
     with pytest.raises(InputError, match=r"model\.gradient_clip must be null or a number above 0"):
         checked_clip(norm)
+    with pytest.raises(InputError, match=r"model\.gradient_clip must be a number"):
+        checked_clip("1.0")  # type: ignore[arg-type]
