@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from atft.batch import DayBatch
 from atft.errors import DeadTerm
-from atft.losses.objective import ObjectiveOptions
+from atft.losses.objective import ObjectiveOptions, measure_shares
+from recorder import Recorder
 from small_task import IN_MEMORY, fit
 from small_task import small_task as task
 
@@ -33,6 +35,34 @@ def test_a_term_that_never_pulls_fails_the_run_with_its_name(
     # A bound that the scores keep has no gradient, and is not dead.
     kept = ObjectiveOptions(terms={"ic": 1.0, "scale_floor": {"weight": 0.5, "floor": 1e-6}})
     fit(task(objective=kept), paired, tmp_path)
+
+
+def test_a_term_that_first_pulls_between_two_measurements_is_not_dead(
+    make_batch: Callable[..., DayBatch], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("atft.tasks.term_shares.MEASURED_EVERY_STEPS", 50)
+    given = ObjectiveOptions(terms={"ic": 1.0, "turnover": 0.5})
+    # Only the second block, of two days, has a yesterday.
+    fit(task(objective=given), [make_batch(days=days) for days in (1, 2)], tmp_path)
+
+
+def test_shares_are_measured_every_so_many_steps_and_while_a_term_has_had_no_gradient(
+    make_batch: Callable[..., DayBatch], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[int] = []
+
+    def counting(*arguments: Any) -> torch.Tensor:
+        measured.append(module.global_step)
+        return measure_shares(*arguments)
+
+    monkeypatch.setattr("atft.tasks.term_shares.MEASURED_EVERY_STEPS", 4)
+    monkeypatch.setattr("atft.tasks.term_shares.measure_shares", counting)
+    days = (1, 1, 1, 2, 2, 2, 2, 2, 2, 2)  # from the fourth step on turnover has a gradient
+    module = task(objective=ObjectiveOptions(terms={"ic": 1.0, "turnover": 0.5}))
+    blocks, recorder = [make_batch(days=n, seed=s) for s, n in enumerate(days)], Recorder()
+    fit(module, blocks, tmp_path, logger=recorder, log_every_n_steps=1)
+    assert measured == [0, 1, 2, 3, 4, 8]
+    assert [step for step, _ in recorder.points("train/gradient_share/turnover")] == [1, 5, 9]
 
 
 BALANCED = {
