@@ -138,7 +138,7 @@ def test_an_optimiser_of_other_settings_than_the_configs_is_an_error(
 def test_an_optimiser_of_another_class_or_other_betas_than_the_configs_is_an_error(
     check: Callable[[dict[str, Any]], None], last: dict[str, Any]
 ) -> None:
-    with pytest.raises(InputError, match="^checkpoint: Lion trained it, the config asks for AdamW"):
+    with pytest.raises(InputError, match=r"^checkpoint: Lion trained it, the config asks for AdamW"):
         check(changed(last, ("atft", "optimizer"), "Lion"))
     betas = ("optimizer_states", 0, "param_groups", 0, "betas")
     check(changed(last, betas, [0.9, 0.999]))

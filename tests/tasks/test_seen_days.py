@@ -125,6 +125,17 @@ def test_the_last_stretch_that_a_checkpoint_has_trained_on_decides(tiny_run: Any
         check_unseen({"fold": {**entries, "train": f"{early} {dates[first]} {dates[first]}"}}, "a.ckpt", data)
 
 
+def test_days_that_trained_or_selected_a_checkpoint_are_no_forecasts_and_validation_may_have_selected() -> (
+    None
+):
+    entries = days("2020-01-06 2020-01-10", "2020-01-20 2020-01-24")
+    scored = [date(2020, 1, day) for day in (3, 6, 10, 13, 17, 20, 24, 27)]
+    line = "{} of 8 days are no forecasts: the checkpoint has learned from them"
+    assert seen_lines(entries, "a.ckpt", scored) == [line.format(4)]
+    assert seen_lines(entries, "a.ckpt", scored, selects=True) == [line.format(2)]
+    assert seen_lines(entries, "a.ckpt", [scored[0], scored[-1]]) == []
+
+
 def test_what_carries_no_dates_is_not_checked_and_damaged_dates_are_an_error(fold: Any) -> None:
     assert seen_days({}, "a.ckpt") is None and seen_lines({}, "a.ckpt", [date(2015, 1, 5)]) == []
     assert seen_days({"pretrained": {"heads": ""}}, "a.ckpt") is None
