@@ -1,10 +1,19 @@
 """A checkpoint is used where it matches the network and its features."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
 
 from atft.errors import InputError
-from atft.tasks.checkpoint_match import check_shapes, feature_order
+from atft.tasks.checkpoint_match import (
+    check_heads_trained,
+    check_horizons_agree,
+    check_regimes,
+    check_shapes,
+    feature_order,
+)
 
 
 def test_features_are_found_by_name_whatever_their_order() -> None:
@@ -12,6 +21,31 @@ def test_features_are_found_by_name_whatever_their_order() -> None:
     assert feature_order(["a", "b"], ["a", "b"]) == []
     with pytest.raises(InputError, match=r"missing \['b'\], not known \['c'\]"):
         feature_order(["a", "b"], ["a", "c"])
+
+
+@pytest.mark.parametrize("names", [["b", "a"], ["a"], ["a", "c"], []])
+def test_a_network_that_reads_market_wide_columns_needs_those_it_was_trained_on_in_their_order(
+    names: list[str],
+) -> None:
+    reader: Any = SimpleNamespace(reads={"graph": "edges", "market": "regime"})
+    other: Any = SimpleNamespace(reads={"graph": "edges"})
+    check_regimes(reader, ["a", "b"], ["a", "b"])
+    check_regimes(other, ["a", "b"], names)
+    with pytest.raises(InputError, match=r"on the market-wide columns \['a', 'b'\], the panel gives \["):
+        check_regimes(reader, ["a", "b"], names)
+
+
+def test_the_data_has_a_target_for_each_score_in_their_order() -> None:
+    check_horizons_agree([1, 5], (1, 5))
+    for of_data in ([5, 1], [1], [1, 5, 20]):
+        with pytest.raises(InputError, match=r"^model\.horizons are \[1, 5\], the data's \["):
+            check_horizons_agree([1, 5], of_data)
+
+
+def test_a_pretrained_network_has_no_scores() -> None:
+    check_heads_trained({"features": ["a"]})
+    with pytest.raises(InputError, match=r"^a\.ckpt: pretrained only, its heads were not trained"):
+        check_heads_trained({"pretrained": {}}, "a.ckpt")
 
 
 def test_other_shapes_are_counted_and_the_first_is_named() -> None:
@@ -34,6 +68,7 @@ def test_weights_of_a_window_day_by_day_are_an_error_that_names_the_patches() ->
         check_shapes({"value": torch.ones(2)}, {"value": torch.ones(2), **patched})
     with pytest.raises(InputError, match=r"other sizes \(1 tensors differ"):
         check_shapes({"value": torch.ones(2), **patched}, {"value": torch.ones(2)})
+    check_shapes({}, patched)
 
 
 def test_bins_under_another_name_are_those_of_another_number_of_members() -> None:
