@@ -17,6 +17,8 @@ SAMPLED_PAIRS, MIN_PAIRS, MIN_PAIRED_STOCKS = 50, 10, 10
 """Neighbouring days of a file that are compared, about; pairs without which nothing is said; stocks of a pair."""
 SPAN_RATIO = 1.6
 """Times the horizon that targets must run over for a warning: below the 2 of two days taken for one."""
+SAME_SPREAD, MIN_SPREAD_STOCKS = 0.01, 20
+"""By which the standard deviations of the days may differ, a share, for targets that were scaled day by day."""
 
 
 def target_warnings(target: Scores, counts: Mask, horizon: int) -> list[str]:
@@ -49,7 +51,28 @@ def target_span(target: Scores, known: Mask) -> float:
     return float(1 / max(1 - 2 * np.sin(np.pi * measured.mean() / 6), 1e-6))
 
 
+def scaled_by_day(target: Scores, known: Mask) -> bool:
+    """Whether the targets of each day have one standard deviation, as ranks and z-scores have and no returns.
+
+    False of fewer than `MIN_PAIRS` days with `MIN_SPREAD_STOCKS` known targets.
+    """
+    values, count = np.where(known, target, 0.0).astype(np.float64), known.sum(axis=1)
+    days = count >= MIN_SPREAD_STOCKS
+    if days.sum() < MIN_PAIRS:
+        return False
+    mean = values[days].sum(axis=1) / count[days]
+    squares = np.where(known[days], (values[days] - mean[:, None]) ** 2, 0.0).sum(axis=1)
+    # By n or by n - 1: either is the same on all days, or nearly so.
+    spreads = np.sqrt(np.stack([squares / count[days], squares / (count[days] - 1)]))
+    return bool((np.ptp(spreads, axis=1) < SAME_SPREAD * spreads.mean(axis=1)).any())
+
+
 def _unit_warnings(target: Scores, known: Mask) -> list[str]:
+    if scaled_by_day(target, known):
+        return [
+            "targets have the same standard deviation on every day, as ranks and z-scores have, no returns: ranks "
+            "count, figures of money do not"
+        ]
     lowest = float(target[known].min(initial=0.0))
     if lowest >= MIN_RETURN:
         return []

@@ -80,3 +80,24 @@ def test_targets_in_per_cent_are_warned_of_and_a_total_loss_is_not() -> None:
     counts = everything(target)
     counts[0, 3] = False
     assert target_warnings(target, counts, 1) == []
+
+
+def test_targets_that_were_ranked_or_scaled_day_by_day_are_warned_of_and_returns_are_not() -> None:
+    target = overlapping(1)
+    days, known = target.astype(np.float64), np.isfinite(target)
+    place = np.where(known, np.nan_to_num(days, nan=np.inf).argsort(axis=1).argsort(axis=1), np.nan)
+    share = place / (known.sum(axis=1, keepdims=True) - 1) - 0.5
+    mean, deviation = np.nanmean(days, axis=1, keepdims=True), np.nanstd(days, axis=1, keepdims=True)
+    z_score = (days - mean) / deviation
+    for scaled in (
+        share,
+        z_score,
+        z_score * (1 - 1 / known.sum(axis=1, keepdims=True)) ** 0.5,
+        0.02 * z_score,
+    ):
+        (text,) = target_warnings(scaled.astype(np.float32), known, 1)
+        assert text.startswith("targets have the same standard deviation on every day")
+    volatility = 0.02 * np.random.default_rng(0).lognormal(0, 0.05, (DAYS, 1))
+    for honest in (days, days - mean, volatility * z_score):
+        assert target_warnings(honest.astype(np.float32), known, 1) == []
+    assert target_warnings(z_score[:5].astype(np.float32), known[:5], 1)[0].startswith("target falls to")
