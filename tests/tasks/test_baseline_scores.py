@@ -39,6 +39,26 @@ def test_every_scorer_has_a_score_where_the_file_has_a_row_and_nowhere_else(scor
     assert np.array_equal(np.isfinite(scorers["reversal"]), known)
 
 
+@pytest.mark.parametrize("horizon", [1, 5])
+def test_each_score_is_the_baselines_for_that_horizon_day_and_stock(
+    horizon: int, scored: Any, tiny_run: Any
+) -> None:
+    data, _, ridge, _ = scored
+    table = read_horizon(tiny_run.directory / "predictions.parquet", horizon, "test")
+    cache = data.open_cache()
+    found = fitted_scores({"ridge": ridge}, cache, table)["ridge"]
+    for row, day in enumerate(table.dates.tolist()):
+        view = cache.day(cache.manifest.dates.index(day))
+        codes = [cache.codes[stock] for stock in view.ranked]
+        expected = dict(
+            zip(codes, ridge.score(view.features[view.universe])[:, (1, 5).index(horizon)], strict=True)
+        )
+        ours = {
+            code: score for code, score in zip(table.codes, found[row], strict=True) if np.isfinite(score)
+        }
+        assert ours == expected and len(ours) > 5
+
+
 def test_reversal_is_minus_the_days_own_return(scored: Any) -> None:
     _, table, _, scorers = scored
     known = table.present & np.isfinite(table.columns["return_1d"])

@@ -119,7 +119,8 @@ def test_a_name_stands_for_its_block_and_a_plain_choice_for_itself() -> None:
     blocks = checked({"type": "categorical", "choices": BLOCKS})
     assert setting(blocks, "sgd") == {"class_path": "torch.optim.SGD"} and values(blocks) == ["adamw", "sgd"]
     assert setting(checked({"type": "categorical", "choices": [3, None]}), None) is None
-    assert setting(checked({"type": "float", "low": 0, "high": 1}), 0.5) == 0.5
+    assert setting(checked({"type": "float", "low": 0, "high": 1}), 0.1 + 0.2) == 0.1 + 0.2
+    assert setting(checked(TENTHS), 0.1 + 0.2) == 0.3
 
 
 INVALID: list[tuple[Any, str]] = [
@@ -142,6 +143,8 @@ INVALID: list[tuple[Any, str]] = [
     ({"type": "float", "low": 0, "high": 1, "step": 0.3}, "no whole number of steps of 0.3; move high"),
     ({"type": "float", "low": 0, "high": 1, "step": 2}, "no whole number of steps"),
     ({"type": "float", "low": 0, "high": 1, "step": -1}, "`step > 0` must hold, but got step=-1"),
+    ({"type": "float", "low": 0, "high": 1, "step": 0}, "`step > 0` must hold, but got step=0"),
+    ({"type": "float", "low": 0, "high": 1, "step": "a"}, "step must be a number, got 'a'"),
     ({"type": "float", "low": "a", "high": 1}, "low must be a number, got 'a'"),
     ({"type": "float", "low": 0, "high": float("inf")}, "high must be a number, got inf"),
     ({"type": "float", "low": False, "high": 1}, "low must be a number, got False"),
