@@ -19,7 +19,6 @@ from atft.probes.future import Label
 from atft.probes.label_copies import LEADS, copy_suspect, sample_labels
 from atft.probes.panel_grid import read_grid
 from atft.probes.rank_correlations import (
-    MIN_DAYS,
     MIN_STOCKS,
     daily_correlation,
     least_mean,
@@ -201,8 +200,6 @@ def implausible_ic(part: ScoredRows) -> Suspect | None:
 
 def row_order(part: ScoredRows) -> Suspect | None:
     """Accuse a file whose rows are ordered by their label within a day."""
-    if len(part.dates) < MIN_DAYS:
-        return None
     order = scaled_ranks(part.numbers["row"], part.present)
     daily = daily_correlation(order, scaled_ranks(part.numbers["target"], part.present))
     bound = least_mean(daily, part.horizon, 1)

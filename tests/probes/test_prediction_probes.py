@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
+from atft.panel import PanelSchema
 from atft.probes.finding import Finding, Suspect, leaks
 from atft.probes.prediction_probes import (
     collapsed_days,
@@ -83,7 +85,8 @@ def test_scores_of_a_later_label_are_accused_and_the_best_possible_score_bounds_
     known = rows(0.5).with_columns(oracle=pl.col("score") + 0.5 * pl.col("target"))
     assert leaks(findings_of(known, tmp_path)) == []
     worse = rows(0.5).with_columns(oracle=pl.col("score") - 0.3 * pl.col("target"))
-    assert [f.probe for f in leaks(findings_of(worse, tmp_path))] == ["implausible IC"]
+    (finding,) = leaks(findings_of(worse, tmp_path))
+    assert finding.probe == "implausible IC" and ", more than the best possible score; an" in finding.evidence
 
 
 def test_scores_that_are_renewed_rarely_are_no_leak(tmp_path: Path) -> None:
@@ -179,3 +182,15 @@ def test_rows_without_a_label_are_counted_where_no_panel_is_there(tmp_path: Path
     first = findings_of(both, tmp_path)[0]
     assert first.evidence == f"{2 * DAYS * STOCKS:,} scores of {DAYS} days, 2 horizons, folds or seeds"
     assert findings_of(rows(), tmp_path)[0].evidence == f"{DAYS * STOCKS:,} scores of {DAYS} days"
+
+
+def test_labels_are_compared_with_those_that_the_panels_schema_names(
+    market_rows: pl.DataFrame, planted: Any, tmp_path: Path
+) -> None:
+    members = market_rows.filter("universe")
+    scores = members.select("date", "code", score=pl.col("x_flow").fill_null(0.0), target="target_1d")
+    scores.write_parquet(tmp_path / "scores.parquet")
+    panel = planted(market_rows.rename({"target_1d": "y1"}).with_columns(target_1d=-pl.col("y1")))
+    for schema, verdict in ((PanelSchema(targets="y{h}"), "ok"), (None, "LEAK")):
+        found = prediction_findings(tmp_path / "scores.parquet", panel, schema)[-1]
+        assert (found.probe, found.verdict) == ("rows chosen by label", verdict)

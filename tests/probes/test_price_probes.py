@@ -117,6 +117,10 @@ def test_rows_that_came_into_the_past_later_and_sectors_that_changed_are_accused
             f"rows: {earlier.filter(gone).height} rows of codes or dates that the earlier panel lacks, as "
             f"{first['code']} on {first['date']}"
         )
+    lost = earlier_panel_finding(
+        planted(earlier), planted(market_rows.filter(~(stock & day)), name="new"), schema
+    )
+    assert lost.evidence == "rows: 1 rows are in one of the two panels only"
     # A stock that is listed after the earlier panel's end, and a history that goes further back, are no leak.
     later = market_rows.filter(~stock | (pl.col("date") > days[99]))
     old = planted(later.filter(pl.col("date").is_between(days[9], days[99])), name="late")
@@ -179,6 +183,7 @@ def test_a_feature_of_the_whole_file_is_named_with_each_change_of_later_prices(
             universe=True,
             x_last=pl.col("close") / pl.col("close").last().over("code", order_by="date"),
             x_past=pl.col("close").pct_change(5).over("code", order_by="date"),
+            x_next=pl.col("close").shift(-1).over("code", order_by="date"),
             x_days=pl.col("date").len().over("code"),
             return_1d=pl.col("close").pct_change().over("code", order_by="date"),
             target_1d=pl.col("close").pct_change().shift(-1).over("code", order_by="date"),
@@ -190,8 +195,9 @@ def test_a_feature_of_the_whole_file_is_named_with_each_change_of_later_prices(
     names = [text.split(":")[0].removeprefix(" ") for text in finding.evidence.split(";")]
     assert finding.verdict == "LEAK" and names == [
         "x_last with later prices deleted",
+        "x_next with later prices deleted",
         "x_days with later prices deleted",
-        "x_last with later prices disturbed",
+        "and 2 more",
     ]
 
 

@@ -1,13 +1,21 @@
 """The purge by brute force over all pairs, the scaling, and labels that nothing can predict."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import polars as pl
+import pytest
+import torch
+from scipy.stats import norm
 
+from atft.data.cache import DayCache
 from atft.data.scaling import training_scaling
 from atft.network import Scaling
+from atft.probes.finding import FALSE_ALARM
 from atft.probes.training_days import (
     order_suspects,
     purge_suspects,
@@ -54,8 +62,6 @@ def test_a_scaler_that_reads_validation_rows_is_accused(market_data: DayData, tm
 def test_shuffled_labels_keep_each_days_values_and_cannot_be_learned(
     market_data: DayData, tmp_path: Path
 ) -> None:
-    import polars as pl
-
     shuffled = shuffle_labels(market_data, tmp_path, 0)
     before, after = (pl.read_parquet(str(d.panel.path)) for d in (market_data, shuffled))
     assert before.drop("^(target|oracle).*$").equals(after.drop("^(target|oracle).*$"))
@@ -63,7 +69,67 @@ def test_shuffled_labels_keep_each_days_values_and_cannot_be_learned(
     assert days[0].equals(days[1]) and not before["target_1d"].equals(after["target_1d"])
     suspects, text = shuffled_label_suspects(market_data, tmp_path)
     assert suspects == [] and text.count("band of chance") == 2
+    # The variance of a random order of n stocks is 1 / (n - 1); two horizons share the level.
+    manifest, days = market_data.open_cache().manifest, market_data.split.val
+    members = before.filter(pl.col("universe") & pl.col("target_1d").is_not_null())
+    val = members.filter(pl.col("date").is_in([manifest.dates[day] for day in days]))
+    stocks = val.group_by("date").len()["len"].to_numpy()
+    band = norm.isf(FALSE_ALARM / 4) * (1 / (stocks - 1)).sum() ** 0.5 / len(stocks)
+    assert f"on {len(stocks)} validation days, band of chance ±{band:.3f};" in text
+
+
+class FeatureOfLabels(DayData):
+    """Makes a feature of the panel's labels."""
+
+    def open_cache(self) -> DayCache:
+        if self._cache is None:
+            path = Path(f"{self.panel.path}-leak.parquet")
+            leak = pl.col("target_1d") + 0.02 * pl.col("x_noise_01").fill_null(0.0)
+            pl.read_parquet(str(self.panel.path)).with_columns(x_leak=leak).write_parquet(path)
+            self.panel = replace(self.panel, path=str(path))
+        return super().open_cache()
+
+
+def test_labels_in_a_feature_are_learned_however_they_are_shuffled(
+    market_rows: pl.DataFrame, market_data: DayData, tmp_path: Path
+) -> None:
+    noise = np.random.default_rng(0).standard_normal(len(market_rows))
+    rows = market_rows.with_columns(x_noise_01=pl.Series(noise).cast(pl.Float32))
+    rows.sort("date", "code").write_parquet(tmp_path / "panel.parquet")
+    data = FeatureOfLabels(
+        replace(market_data.panel, path=str(tmp_path / "panel.parquet")),
+        market_data.split_options,
+        market_data.loader_options,
+        replace(market_data.cache_options, dir=str(tmp_path / "cache")),
+        market_data.graph_options,
+        horizons=market_data.horizons,
+    )
+    suspects, text = shuffled_label_suspects(data, tmp_path)
+    # The labels of a row move together, so that of five days is learned with that of one.
+    ics = [float(re.findall(r"RankIC (\S+) at", suspect.evidence)[0]) for suspect in suspects]
+    assert len(ics) == 2 and ics[0] > 0.9 and 0.2 < ics[1] < 0.6, text
 
 
 def test_the_place_of_a_stock_in_its_batch_says_nothing(market_data: DayData) -> None:
     assert order_suspects(market_data) == []
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_stocks_in_the_order_of_their_labels_are_accused(sign: int) -> None:
+    rng = np.random.default_rng(0)
+
+    def batches(days: int, by_label: bool) -> Any:
+        """Batches of four days and forty stocks, of which some are no members or have no label."""
+        made = []
+        for _ in range(days // 4):
+            target = rng.standard_normal((4, 40, 2))
+            universe, known = rng.random((4, 40)) < 0.8, rng.random((4, 40)) < 0.9
+            if by_label:
+                target[..., 0] = sign * np.sort(target[..., 0], axis=1)
+            target[~known], target[~universe] = np.nan, -9.0
+            made.append(SimpleNamespace(universe=torch.tensor(universe), target=torch.tensor(target)))
+        return SimpleNamespace(train_dataloader=lambda: made)
+
+    assert order_suspects(batches(60, by_label=False)) == []
+    (suspect,) = order_suspects(batches(60, by_label=True))
+    assert f"has RankIC {sign:+d}.000 with its label" in suspect.evidence
