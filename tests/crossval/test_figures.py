@@ -81,6 +81,22 @@ def test_seeds_of_other_stocks_or_days_are_an_error(missing: pl.Expr, tmp_path: 
         measure_runs(files, "test", {None: 3}, RANKING_METRICS)
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        pl.col("code").replace("s03", "s03b"),
+        pl.col("date").replace(pl.col("date").max(), pl.col("date").max().dt.offset_by("9d")),
+    ],
+    ids=["a stock of another code", "a day of another date"],
+)
+def test_seeds_of_as_many_other_rows_are_an_error(other: pl.Expr, tmp_path: Path) -> None:
+    files = files_of(tmp_path, (1, 2))
+    frame = pl.read_parquet(files[FoldRun(None, 2)])
+    frame.with_columns(other).write_parquet(files[FoldRun(None, 2)])
+    with pytest.raises(InputError, match=r"2.parquet: other rows than the fold's first seed"):
+        measure_runs(files, "test", {None: 3}, RANKING_METRICS)
+
+
 def test_a_day_that_several_folds_test_counts_once_as_their_mean() -> None:
     nan = float("nan")
     first = days(2, ["2020-01-01", "2020-01-02", "2020-01-06"], [0.1, 0.3, nan])
