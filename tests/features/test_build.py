@@ -294,20 +294,6 @@ def test_exclusions_are_counted_per_check(make_market, to_frame, tmp_path: Path)
     assert report.prices.kept.sum() == 400 * 16 - 7
 
 
-def test_prices_of_survivors_alone_are_a_warning_of_the_report() -> None:
-    close = np.exp(np.random.default_rng(0).normal(0, 0.02, (1000, 110)).cumsum(axis=0))
-    options = FeatureOptions(min_history_days=1, min_traded_value=0)
-
-    def warnings(close: np.ndarray) -> list[str]:
-        lines = PanelReport(Path("p.parquet"), check_rows(grid_of(close), options), (), ()).lines()
-        return [line for line in lines if line.startswith("WARNING")]
-
-    (line,) = warnings(close)
-    assert line.startswith("WARNING survivors? no stock of 110 leaves before the end in ")
-    close[500:, :30] = np.nan
-    assert warnings(close) == []
-
-
 def test_the_report_has_a_line_for_each_check() -> None:
     grid = grid_of(np.arange(1.0, 6.0)[:, None] * [[10, 11]])
     grid.open[0, 0] = np.nan

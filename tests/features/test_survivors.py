@@ -1,11 +1,16 @@
 """Prices of which no stock leaves are named, on enough stocks and years to know; a market's are not."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from atft.features.build import PanelReport
+from atft.features.options import FeatureOptions
+from atft.features.row_checks import check_rows
 from atft.features.survivors import leavers, survivors_text, too_few_leave
+from small_prices import grid_of
 
 STOCKS, YEARS = 200, 4
 DAYS = 250 * YEARS
@@ -44,3 +49,17 @@ def test_a_stock_leaves_once_it_has_had_rows_and_none_on_the_last_days() -> None
 )
 def test_the_sentence_counts_in_english(gone: int, said: str) -> None:
     assert re.match(rf"{said}.* before the end in 9\.5 years: ", survivors_text(gone, 500, 9.5))
+
+
+def test_prices_of_survivors_alone_are_a_warning_of_the_report() -> None:
+    close = np.exp(np.random.default_rng(0).normal(0, 0.02, (1000, 110)).cumsum(axis=0))
+    options = FeatureOptions(min_history_days=1, min_traded_value=0)
+
+    def warnings(close: np.ndarray) -> list[str]:
+        lines = PanelReport(Path("p.parquet"), check_rows(grid_of(close), options), (), ()).lines()
+        return [line for line in lines if line.startswith("WARNING")]
+
+    (line,) = warnings(close)
+    assert line.startswith("WARNING survivors? no stock of 110 leaves before the end in ")
+    close[500:, :30] = np.nan
+    assert warnings(close) == []

@@ -1,8 +1,15 @@
 """Volume features against loops over their windows."""
 
-import numpy as np
+from pathlib import Path
+from typing import Any
 
+import numpy as np
+import polars as pl
+import yaml
+
+from atft.features.build import build_panel
 from atft.features.checked_prices import History
+from atft.features.options import FeatureOptions
 from atft.features.volume import RATIOS, price_volume_features, volume_features
 from atft.features.windows import needed
 
@@ -67,3 +74,30 @@ def test_price_volume_correlations_equal_numpy(past: History, agrees) -> None:
         return out
 
     agrees(price_volume_features, twin)
+
+
+def test_the_price_level_alone_knows_later_splits_of_adjusted_prices_and_the_config_prices_leaves_it_out(
+    make_market: Any, to_frame: Any, tmp_path: Path
+) -> None:
+    table = make_market(days=340, stocks=16)
+    # Every second stock is split two for one after the last day, and its history is adjusted.
+    later = dict(table)
+    for name in ("open", "high", "low", "close"):
+        later[name] = table[name] * np.where(np.arange(16) % 2, 0.5, 1.0)
+    later["volume"] = table["volume"] * np.where(np.arange(16) % 2, 2.0, 1.0)
+    options = FeatureOptions(min_history_days=60, min_close=0.01, min_traded_value=1e4)
+    panels = []
+    for prices in (to_frame(table), to_frame(later)):
+        prices.write_parquet(tmp_path / "prices.parquet")
+        build_panel(tmp_path / "prices.parquet", tmp_path / "panel.parquet", options)
+        panels.append(pl.read_parquet(tmp_path / "panel.parquet"))
+    before, after = panels
+    far = {
+        name
+        for name in before.columns
+        if before[name].dtype.is_float()
+        and not np.allclose(before[name], after[name], 1e-4, 1e-4, equal_nan=True)
+    }
+    assert far == {"x_price_level"}
+    config = (Path(__file__).parents[2] / "configs/prices.yaml").read_text()
+    assert far <= set(yaml.safe_load(config)["data"]["panel"]["schema"]["exclude"])
