@@ -22,7 +22,7 @@ from atft.evaluation.exposures import PREFIX, exposure_series
 from atft.evaluation.figures import headline_figures
 from atft.evaluation.groups import TERCILES, day_terciles, grouped_rank_ics, regime_of_days, tercile_labels
 from atft.evaluation.intervals import Interval, intervals, ratio_intervals
-from atft.evaluation.null_controls import CONTROL_MEASURES, control_scores, verdicts
+from atft.evaluation.null_controls import CONTROL_MEASURES, control_scores, misdated_returns, verdicts
 from atft.evaluation.options import MeasureOptions
 from atft.evaluation.predictions import HorizonScores, Mask
 from atft.evaluation.random_scores import random_band
@@ -62,6 +62,8 @@ def measure_horizon(
     warnings += target_warnings(table.columns["target"], counts, table.horizon)
     deciles, monotonicity = _deciles(measured, lags, options)
     controls, absent = _controls(table, counts, options)
+    for control in (c for c in controls if c.name == "reversal"):
+        warnings += misdated_returns(control.figures["rank_ic"].value)
     best, worst = _extremes(table, series, counts)
     dropped_days, dropped_rows = _dropped(dense, known, counts, measured)
     evaluation = HorizonEvaluation(

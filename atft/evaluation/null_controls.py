@@ -18,6 +18,8 @@ WINDOW, MIN_RETURNS = 20, 10
 """Trading days up to today that momentum and volatility read, and known returns among them that they need."""
 SUSPECT_IC = 0.10
 """Daily IC that no honest score of a real market reaches."""
+SUSPECT_REVERSAL = 0.25
+"""RankIC that yesterday's return has at no horizon, though closes bounce: it is a later day's return."""
 
 Band = tuple[float, float]
 
@@ -82,6 +84,16 @@ def verdicts(rank_ic: float, band: Band, ic: float = float("nan")) -> list[str]:
         if abs(value) > SUSPECT_IC:
             return [f"{name} {value:+.4f} is beyond ±{SUSPECT_IC:.2f} a day: suspect a bug or a leak first"]
     return []
+
+
+def misdated_returns(reversal: float) -> list[str]:
+    """Say that ``return_1d`` must be of a later day than its row's, from the RankIC of minus it; else nothing."""
+    if not abs(reversal) > SUSPECT_REVERSAL:
+        return []
+    return [
+        f"reversal has RankIC {reversal:+.4f}: return_1d must be the return up to the day of its row, and is of "
+        "a later day; controls and books made of it mean nothing"
+    ]
 
 
 def _has_values(table: HorizonScores, column: str) -> bool:

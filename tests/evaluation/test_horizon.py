@@ -160,3 +160,14 @@ def test_targets_in_per_cent_are_said_to_be_no_returns_by_evaluate_and_compare(t
     paths = {"a": write_foreign(tmp_path / "percent.parquet", percent)}
     compared = compare_files(paths, CompareOptions(min_stocks=10, draws=20))
     assert all(any(sentence in text for text in h.warnings) for h in compared.horizons)
+
+
+def test_a_return_of_the_day_that_is_of_a_later_day_is_warned_of(tmp_path: Path) -> None:
+    frame = foreign_frame(days=80)
+    later = frame.with_columns(
+        return_1d=pl.col("return_1d").shift(-1).over("code", "horizon", order_by="date")
+    )
+    for horizon in (1, 5):
+        assert not any("return_1d" in text for text in measured(tmp_path, frame, horizon).warnings)
+        (text,) = (text for text in measured(tmp_path, later, horizon).warnings if "return_1d" in text)
+        assert text.startswith("reversal has RankIC -") and "and is of a later day" in text
