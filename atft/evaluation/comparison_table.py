@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from atft.day_statistics import RANKING_METRICS
 from atft.errors import counted
-from atft.evaluation.null_controls import SUSPECT_IC, Band
+from atft.evaluation.null_controls import Band
 from atft.evaluation.paired import PairedDifference
 from atft.evaluation.plain_table import RANDOM, plain_table, signed
+from atft.evaluation.plausible_ic import plausible_ic
 from atft.evaluation.summary import Metrics, SummaryRow
 
 if TYPE_CHECKING:
@@ -77,23 +78,23 @@ def paired_lines(differences: Mapping[int, PairedDifference]) -> list[str]:
 
 
 def suspect_lines(rows: Sequence[SummaryRow]) -> list[str]:
-    """One line a horizon whose scorers have a daily RankIC or IC that no honest score of a real market has.
+    """One line a horizon at which a scorer has a mean RankIC or IC beyond `plausible_ic`.
 
     It names the one that is furthest beyond. A value within two errors of 0, or of so few days that it has none, is
     no suspect: there chance is large too. Rows are of a real market: of a simulated one the oracle is the bound.
     """
     lines = []
     for horizon in dict.fromkeys(row.horizon for row in rows):
-        beyond = []
+        beyond, limit = [], plausible_ic(horizon)
         for row in (r for r in rows if r.horizon == horizon and not r.lag):
             for heading, name in (("RankIC", "rank_ic"), ("IC", "ic")):
                 value, error = row.figures[name]
-                if abs(value) > SUSPECT_IC and abs(value) > 2 * error:
+                if abs(value) > limit and abs(value) > 2 * error:
                     beyond.append((abs(value), f"{heading} {value:+.4f} of {row.scorer}"))
         if beyond:
             lines.append(
-                f"WARNING {horizon}d: {max(beyond)[1]} is beyond ±{SUSPECT_IC:.2f} a day: suspect a bug or a leak "
-                f"first; python -m atft probe --config FILE looks for one"
+                f"WARNING {horizon}d: {max(beyond)[1]} is beyond ±{limit:.2f}, which no honest score reaches: "
+                f"suspect a bug or a leak first; python -m atft probe --config FILE looks for one"
             )
     return lines
 

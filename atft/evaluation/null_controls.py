@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from atft.evaluation.plausible_ic import plausible_ic
 from atft.evaluation.predictions import HorizonScores, Mask, Scores
 
 CONTROLS = ("random", "shuffled labels", "reversal", "momentum", "low volatility", "size")
@@ -16,8 +17,6 @@ CONTROL_MEASURES = ("rank_ic", "ic", "spread")
 """Measures of each day that controls have, as the scores beside them."""
 WINDOW, MIN_RETURNS = 20, 10
 """Trading days up to today that momentum and volatility read, and known returns among them that they need."""
-SUSPECT_IC = 0.10
-"""Daily IC that no honest score of a real market reaches."""
 SUSPECT_REVERSAL = 0.25
 """RankIC that yesterday's return has at no horizon, though closes bounce: it is a later day's return."""
 
@@ -69,11 +68,14 @@ def inside_band(value: float, band: Band) -> bool:
     return band[0] <= value <= band[1]
 
 
-def verdicts(rank_ic: float, band: Band, ic: float = float("nan")) -> list[str]:
-    """Say that a mean daily IC is inside the band of random scores, or too high to be honest; else nothing.
+def verdicts(rank_ic: float, band: Band, horizon: int, ic: float = float("nan")) -> list[str]:
+    """Say that a mean daily IC is inside the band of random scores, or beyond `plausible_ic`; else nothing.
 
     Args:
+        rank_ic: mean over the days.
         band: of random scores, for ``rank_ic``.
+        horizon: trading days of the target.
+        ic: mean over the days, the linear one.
     """
     if inside_band(rank_ic, band):
         # On few days or stocks chance is large too: then a large value is no suspect.
@@ -81,8 +83,9 @@ def verdicts(rank_ic: float, band: Band, ic: float = float("nan")) -> list[str]:
             f"RankIC {rank_ic:+.4f} is inside the band of random scores, {band[0]:+.4f} .. {band[1]:+.4f}"
         ]
     for name, value in (("RankIC", rank_ic), ("IC", ic)):
-        if abs(value) > SUSPECT_IC:
-            return [f"{name} {value:+.4f} is beyond ±{SUSPECT_IC:.2f} a day: suspect a bug or a leak first"]
+        if abs(value) > plausible_ic(horizon):
+            limit = f"±{plausible_ic(horizon):.2f}, which no honest score reaches"
+            return [f"{name} {value:+.4f} is beyond {limit}: suspect a bug or a leak first"]
     return []
 
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from atft.day_series import MAX_LOST_SHARE
 from atft.errors import counted
+from atft.evaluation.plausible_ic import plausible_ic
 from atft.probes.finding import FALSE_ALARM, Suspect
 from atft.probes.panel_grid import Cells, Marks, PanelGrid
-from atft.probes.rank_correlations import daily_correlation, least_mean, plausible_ic, scaled_ranks
+from atft.probes.rank_correlations import daily_correlation, least_mean, scaled_ranks
 from atft.probes.scored_rows import ScoredRows
 
 MIN_MISSING_EXCESS = 0.25

@@ -8,9 +8,9 @@ day's return.
 
 import numpy as np
 
+from atft.evaluation.plausible_ic import plausible_ic
 from atft.probes.finding import FALSE_ALARM, Suspect
 from atft.probes.panel_grid import Cells, Marks
-from atft.probes.rank_correlations import plausible_ic
 
 MIN_RUNS = 30
 MAX_REPEATS = 0.2

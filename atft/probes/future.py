@@ -12,15 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from atft.evaluation.plausible_ic import MAX_IC, plausible_ic
 from atft.probes.finding import FALSE_ALARM, Suspect
 from atft.probes.panel_grid import Cells, Marks, PanelGrid
 from atft.probes.rank_correlations import (
-    MAX_IC,
     MIN_DAYS,
     daily_correlation,
     forward_sums,
     least_mean,
-    plausible_ic,
     scaled_ranks,
     shift_days,
 )

@@ -12,17 +12,11 @@ import numpy as np
 
 from atft.data.checks import COPY_CORRELATION
 from atft.errors import counted
+from atft.evaluation.plausible_ic import plausible_ic
 from atft.probes.finding import Suspect
 from atft.probes.future import Label
 from atft.probes.panel_grid import Cells, Marks
-from atft.probes.rank_correlations import (
-    MIN_STOCKS,
-    daily_correlation,
-    least_mean,
-    plausible_ic,
-    scaled_ranks,
-    shift_days,
-)
+from atft.probes.rank_correlations import MIN_STOCKS, daily_correlation, least_mean, scaled_ranks, shift_days
 
 CANDIDATE_CORRELATION = 0.9
 """Above this the ranks are compared again over the cells that both know."""

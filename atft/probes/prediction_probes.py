@@ -12,20 +12,14 @@ import numpy as np
 from atft.day_series import MAX_LOST_SHARE
 from atft.errors import counted
 from atft.evaluation.day_ranks import constant_days
+from atft.evaluation.plausible_ic import plausible_ic
 from atft.panel import PanelSchema
 from atft.probes.coverage import coverage_suspects, missing_days
 from atft.probes.finding import Finding, Suspect, cannot_tell, conclude_probe
 from atft.probes.future import Label
 from atft.probes.label_copies import LEADS, copy_suspect, sample_labels
 from atft.probes.panel_grid import read_grid
-from atft.probes.rank_correlations import (
-    MIN_STOCKS,
-    daily_correlation,
-    least_mean,
-    plausible_ic,
-    scaled_ranks,
-    shift_days,
-)
+from atft.probes.rank_correlations import MIN_STOCKS, daily_correlation, least_mean, scaled_ranks, shift_days
 from atft.probes.scored_rows import ScoredRows, read_scored_rows
 
 STALE_SHARE = 0.5
@@ -170,7 +164,7 @@ def label_scores(part: ScoredRows) -> Suspect | None:
 def implausible_ic(part: ScoredRows) -> Suspect | None:
     """Accuse scores whose RankIC, with the label of their day or of a later one, no honest score has.
 
-    The bound is :func:`~atft.probes.rank_correlations.plausible_ic`; where the file has the best possible score of
+    The bound is :func:`~atft.evaluation.plausible_ic.plausible_ic`; where the file has the best possible score of
     a simulated market, also its RankIC on the same days.
     """
     score = scaled_ranks(part.numbers["score"], part.present)

@@ -4,7 +4,6 @@ A day's correlation is Spearman's over the cells that both sides know, but for t
 knows: ranks are taken once for a column, not again for each pair. The difference is far below a day's noise.
 """
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -19,10 +18,6 @@ MIN_STOCKS = 8
 """A day with fewer known stocks is not measured."""
 MIN_DAYS = 20
 MIDDLE_RANK = 1e-9
-MAX_DAILY_IC = 0.1
-"""Mean RankIC with the next day's return above which no honest column is known: published ones have 0.05."""
-MAX_IC = 0.25
-"""The same for any horizon: what a lasting property of stocks adds up to, no more."""
 
 
 def scaled_ranks(values: Cells, within: Marks) -> Cells:
@@ -98,14 +93,6 @@ def least_mean(series: Series, lags: int, tests: int) -> MeanWithBound:
     quantile = float(stdtrit(degrees, 1 - FALSE_ALARM / (2 * max(tests, 1))))
     side = float((np.sign(known) == np.sign(mean)).mean())
     return MeanWithBound(mean, max(0.0, abs(mean) - quantile * error), side, len(known))
-
-
-def plausible_ic(horizon: int) -> float:
-    r"""Largest mean RankIC of an honest column at a horizon in days: :math:`\min(0.1 \sqrt h, 0.25)`.
-
-    A lasting property of stocks adds up over days while noise grows with the root of time, hence the root.
-    """
-    return min(MAX_DAILY_IC * math.sqrt(horizon), MAX_IC)
 
 
 def forward_sums(log_return: Cells, present: Marks, horizon: int) -> Cells:

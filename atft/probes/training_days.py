@@ -8,11 +8,12 @@ from atft.baselines.stock_days import Baseline
 from atft.data.day_features import day_features
 from atft.data.manifest import Manifest
 from atft.data.split import Split
+from atft.evaluation.plausible_ic import plausible_ic
 from atft.network import Scaling
 from atft.probes.finding import FALSE_ALARM, Suspect
 from atft.probes.panel_grid import Daily
 from atft.probes.pipeline_slice import blown_up_rows, change_after, open_slice, slice_columns
-from atft.probes.rank_correlations import daily_correlation, least_mean, plausible_ic, scaled_ranks
+from atft.probes.rank_correlations import daily_correlation, least_mean, scaled_ranks
 from atft.tasks.baseline_scores import fit_baseline
 from atft.tasks.day_data import DayData
 

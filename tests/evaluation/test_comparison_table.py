@@ -104,13 +104,17 @@ def test_a_figure_that_no_honest_score_has_is_a_warning_which_names_the_furthest
         figures = {"rank_ic": Estimate(rank_ic, error), "ic": Estimate(ic, error)}
         return SummaryRow(scorer, horizon, lag, 50, 0, figures)
 
-    said = "is beyond ±0.10 a day: suspect a bug or a leak first; python -m atft probe --config FILE looks for one"
+    advice = "suspect a bug or a leak first; python -m atft probe --config FILE looks for one"
+    said = f"which no honest score reaches: {advice}"
     leak = [row("network", 0.4, 0.3, 0.01), row("lightgbm", 0.2, -0.5, 0.01), row("ridge", 0.05, 0.05, 0.01)]
-    assert suspect_lines([*leak, row("network", -0.11, 0.0, 0.01, 5)]) == [
-        f"WARNING 1d: IC -0.5000 of lightgbm {said}",
-        f"WARNING 5d: RankIC -0.1100 of network {said}",
+    assert suspect_lines([*leak, row("network", -0.23, 0.0, 0.01, 5)]) == [
+        f"WARNING 1d: IC -0.5000 of lightgbm is beyond ±0.10, {said}",
+        f"WARNING 5d: RankIC -0.2300 of network is beyond ±0.22, {said}",
     ]
     nan = float("nan")
     honest = [row("network", 0.1, -0.1, 0.01), row("few days", 0.3, 0.3, 0.16), row("nothing", nan, nan, nan)]
-    assert suspect_lines([*honest, row("network", 0.4, 0.4, 0.01, lag=1)]) == []
+    assert (
+        suspect_lines([*honest, row("network", 0.4, 0.4, 0.01, lag=1), row("network", 0.2, 0.2, 0.01, 5)])
+        == []
+    )
     assert suspect_lines([row("too few days for an error", 0.4, 0.4, nan)]) == []

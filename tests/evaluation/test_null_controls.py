@@ -122,14 +122,18 @@ def test_a_seed_gives_the_same_random_scores() -> None:
         assert not np.array_equal(first, other, equal_nan=True)
 
 
-def test_a_figure_inside_the_band_and_an_ic_above_a_tenth_are_said() -> None:
+def test_a_figure_inside_the_band_and_an_implausible_ic_are_said() -> None:
     band = (-0.002, 0.002)
     assert inside_band(0.0019, band) and inside_band(-0.002, band) and not inside_band(math.nan, band)
     assert not inside_band(0.0021, band) and not inside_band(-0.01, band)
-    assert verdicts(0.04, band, 0.05) == []
-    assert verdicts(0.001, band) == ["RankIC +0.0010 is inside the band of random scores, -0.0020 .. +0.0020"]
-    suspect = "RankIC -0.1690 is beyond ±0.10 a day: suspect a bug or a leak first"
-    assert verdicts(-0.169, band, 0.2) == [suspect]
-    assert len(verdicts(0.15, (-0.3, 0.3), 0.2)) == 1, "so much is chance on few stocks"
-    assert verdicts(0.09, band, 0.12) == ["IC +0.1200 is beyond ±0.10 a day: suspect a bug or a leak first"]
-    assert verdicts(math.nan, band) == [], "a constant score is no random one"
+    assert verdicts(0.04, band, 1, 0.05) == []
+    assert verdicts(0.001, band, 1) == [
+        "RankIC +0.0010 is inside the band of random scores, -0.0020 .. +0.0020"
+    ]
+    suspect = "RankIC -0.1690 is beyond ±0.10, which no honest score reaches: suspect a bug or a leak first"
+    assert verdicts(-0.169, band, 1, 0.2) == [suspect]
+    assert len(verdicts(0.15, (-0.3, 0.3), 1, 0.2)) == 1, "so much is chance on few stocks"
+    suspect = "IC +0.1200 is beyond ±0.10, which no honest score reaches: suspect a bug or a leak first"
+    assert verdicts(0.09, band, 1, 0.12) == [suspect]
+    assert verdicts(0.09, band, 5, 0.12) == [] and "±0.22" in verdicts(0.23, band, 5)[0]
+    assert verdicts(math.nan, band, 1) == [], "a constant score is no random one"

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from scipy.stats import norm, spearmanr
 
+from atft.evaluation.plausible_ic import plausible_ic
 from atft.panel import PanelSchema
 from atft.probes.future import (
     Futures,
@@ -23,7 +24,6 @@ from atft.probes.panel_grid import PanelGrid, read_grid
 from atft.probes.rank_correlations import (
     daily_correlation,
     least_mean,
-    plausible_ic,
     scaled_ranks,
     shift_days,
 )

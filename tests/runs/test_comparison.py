@@ -130,7 +130,7 @@ def test_scores_too_good_to_be_honest_are_a_warning_but_not_on_a_simulated_marke
     leak = np.nan_to_num(table.columns["target"])
     columns = table.columns | {"score": leak}
     columns.pop("oracle", None)
-    said = "5d: RankIC +1.0000 of network is beyond ±0.10 a day: suspect a bug or a leak first"
+    said = "5d: RankIC +1.0000 of network is beyond ±0.22, which no honest score reaches: suspect a bug or a leak"
     found = compare_scorers([replace(table, columns=columns)], None, 2)
     assert f"WARNING {said}" in comparison_text(found, "test days", 2, RANKING_METRICS)
     known = compare_scorers([replace(table, columns=columns | {"oracle": leak})], None, 2)
