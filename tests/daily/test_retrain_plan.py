@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from atft.daily.retrain_plan import RetrainPlan, dated_run, due_dates, make_plan
+from atft.daily.retrain_plan import DatedRun, RetrainPlan, dated_run, due_dates, make_plan
 from atft.data.split import SplitOptions, resolve_split
 from atft.errors import InputError
 from tests.conftest import trading_days
@@ -49,11 +49,33 @@ def test_dates_are_counted_from_the_newest_run_that_is_there() -> None:
     plan = RetrainPlan(20, CALENDAR[100].isoformat(), 50)
     assert due_dates(CALENDAR[:120], plan, []) == ([CALENDAR[100]], 1)
     assert due_dates(CALENDAR[:121], plan, [CALENDAR[100]]) == ([CALENDAR[100], CALENDAR[120]], 20)
-    # A day that a correction has removed keeps its run.
-    assert due_dates(CALENDAR[:118], plan, [date(2015, 5, 24)])[0] == [date(2015, 5, 24)]
+    there = [CALENDAR[121], CALENDAR[100]]  # in any order
+    assert due_dates(CALENDAR[:145], plan, there) == ([CALENDAR[100], CALENDAR[121], CALENDAR[141]], 17)
+    # A day that a correction has removed keeps its run, and counts as the trading day before it.
+    assert due_dates(CALENDAR[:118], plan, [date(2015, 5, 24)]) == ([date(2015, 5, 24)], 2)
+    assert CALENDAR[99] == date(2015, 5, 22)
     later = [day for day in CALENDAR if day != CALENDAR[110]]
     dates, _ = due_dates(later[:121], plan, [CALENDAR[100]])
     assert dates == [CALENDAR[100], CALENDAR[121]]
+
+
+def test_a_run_validates_on_the_last_days_whose_labels_are_known_and_trains_on_all_before() -> None:
+    plan, day = RetrainPlan(20, CALENDAR[169].isoformat(), 50), [day.isoformat() for day in CALENDAR]
+    run = dated_run(CALENDAR, SPLIT, REACH, plan, CALENDAR[169])
+    assert run == DatedRun(CALENDAR[169], (day[0], day[99]), (day[100], day[149]))
+    saturday = date(2015, 8, 29)
+    later = SplitOptions(["2015-01-10", day[99]], SPLIT.val)  # begins on a Saturday
+    assert dated_run(CALENDAR, later, REACH, plan, saturday).train == ("2015-01-12", day[99])
+    assert dated_run(CALENDAR, later, REACH, plan, saturday).val == (day[100], day[149])
+    one_day = dated_run(CALENDAR, SPLIT, REACH, plan, CALENDAR[70])
+    assert one_day.train == (day[0], day[0]) and one_day.val == (day[1], day[50])
+    with pytest.raises(InputError, match="has no day to train on"):
+        dated_run(CALENDAR, SPLIT, REACH, plan, CALENDAR[69])
+
+
+def test_validation_days_may_be_named_by_the_weekends_around_them() -> None:
+    around = SplitOptions(SPLIT.train, ["2015-05-23", "2015-08-02"])
+    assert make_plan(CALENDAR, around, REACH, 63, None) == make_plan(CALENDAR, SPLIT, REACH, 63, None)
 
 
 def test_a_date_to_begin_with_is_the_first_trading_day_from_it_on() -> None:

@@ -57,6 +57,7 @@ def test_no_row_is_hidden_where_there_is_no_history(make_batch: MakeBatch) -> No
     batch = make_batch(lookback=1)
     hidden = hide_values(batch, 0.5, 0.9)
     assert torch.equal(hidden.batch.observed, batch.observed) and not hidden.rows.any()
+    assert hide_values(make_batch(lookback=2), 0.0, 0.9).rows.any(), "one day of history is enough"
 
 
 def test_ranks_are_those_of_the_cache(make_batch: MakeBatch) -> None:
