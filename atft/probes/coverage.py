@@ -9,6 +9,7 @@ import numpy as np
 
 from atft.day_series import MAX_LOST_SHARE
 from atft.errors import counted
+from atft.evaluation.missing_days import MIN_PLACES, PURGES
 from atft.evaluation.plausible_ic import plausible_ic
 from atft.probes.finding import FALSE_ALARM, Suspect
 from atft.probes.panel_grid import Cells, Marks, PanelGrid
@@ -23,10 +24,6 @@ MIN_ROWS = 20
 MIN_EXTRA_ROWS = 5
 LIKE_PANEL = 0.99
 """Rank correlation of the file's targets with the panel's on a usual day, below which they are others."""
-MIN_PLACES = 6
-"""Stretches of missing days below which they may be the purges between periods and folds."""
-PURGES = 2
-"""Of the stretches, the longest ones, which may be purges also where there are more."""
 
 
 class MissingDays(NamedTuple):
