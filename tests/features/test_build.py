@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-import yaml
 from polars.testing import assert_frame_equal
 
 from atft.errors import InputError
@@ -216,29 +215,6 @@ def test_a_changed_future_changes_no_bit_up_to_the_day(
         other = other.filter(pl.col("date") <= calendar[cut])
         for name in past.columns:
             assert past[name].equals(other[name], null_equal=True), f"{name} up to day {cut}"
-
-
-def test_the_price_level_alone_knows_later_splits_of_adjusted_prices_and_the_config_prices_leaves_it_out(
-    make_market, to_frame, build
-) -> None:
-    table = make_market(days=340, stocks=16)
-    frame = to_frame(table)
-    # Every second stock is split two for one after the last day, and its history is adjusted.
-    later = dict(table)
-    for name in ("open", "high", "low", "close"):
-        later[name] = table[name] * np.where(np.arange(16) % 2, 0.5, 1.0)
-    later["volume"] = table["volume"] * np.where(np.arange(16) % 2, 2.0, 1.0)
-    options = replace(OPTIONS, min_close=0.01)
-    before, after = build(frame, options), build(to_frame(later), options)
-    far = {
-        name
-        for name in before.columns
-        if before[name].dtype.is_float()
-        and not np.allclose(before[name], after[name], 1e-4, 1e-4, equal_nan=True)
-    }
-    assert far == {"x_price_level"}
-    config = (Path(__file__).parents[2] / "configs/prices.yaml").read_text()
-    assert far <= set(yaml.safe_load(config)["data"]["panel"]["schema"]["exclude"])
 
 
 @pytest.mark.parametrize("option", ["min_close", "min_traded_value", "min_history_days"])
