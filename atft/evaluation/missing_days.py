@@ -34,18 +34,25 @@ def missing_day_warnings(dates: NDArray[Any], calendar: NDArray[Any] | None = No
         days = calendar[(calendar >= dates[0]) & (calendar <= dates[-1])]
         what, usual = "days of the context", MAX_LOST_SHARE
     there = np.isin(days, dates)
-    steps = np.diff(np.flatnonzero(there))
-    # Scores of every fifth day leave out the others on purpose.
-    if not len(steps) or np.median(steps) > 1:
-        return []
-    begins = ~there & np.concatenate([[True], there[:-1]])
-    lengths = np.sort(np.bincount(begins.cumsum()[~there])[1:])
-    if len(lengths) < MIN_PLACES or lengths[:-PURGES].sum() <= usual * len(days):
+    lengths = stretches(~there)
+    if not has_neighbours(there) or len(lengths) < MIN_PLACES or lengths[:-PURGES].sum() <= usual * len(days):
         return []
     return [
         f"{lengths.sum():,} of {len(days):,} {what} from {dates[0]} to {dates[-1]} have no row, in "
         f"{counted(len(lengths), 'place')}: if they were left out by their result, every figure is too good"
     ]
+
+
+def has_neighbours(there: NDArray[np.bool_]) -> bool:
+    """Whether a file has most days of a calendar; scores of every fifth day leave out the others on purpose."""
+    steps = np.diff(np.flatnonzero(there))
+    return bool(len(steps)) and bool(np.median(steps) == 1)
+
+
+def stretches(missing: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Lengths of the stretches of missing days, ascending."""
+    begins = missing & ~np.concatenate([[False], missing[:-1]])
+    return np.sort(np.bincount(begins.cumsum()[missing])[1:])
 
 
 def _weekdays(dates: NDArray[Any]) -> NDArray[Any]:

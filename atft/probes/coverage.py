@@ -9,7 +9,7 @@ import numpy as np
 
 from atft.day_series import MAX_LOST_SHARE
 from atft.errors import counted
-from atft.evaluation.missing_days import MIN_PLACES, PURGES
+from atft.evaluation.missing_days import MIN_PLACES, PURGES, has_neighbours, stretches
 from atft.evaluation.plausible_ic import plausible_ic
 from atft.probes.finding import FALSE_ALARM, Suspect
 from atft.probes.panel_grid import Cells, Marks, PanelGrid
@@ -50,14 +50,11 @@ def missing_days(part: ScoredRows, grid: PanelGrid) -> MissingDays:
     ranked = (grid.universe & np.isfinite(grid.number(column))).sum(axis=1)
     inside = (grid.dates >= part.dates[0]) & (grid.dates <= part.dates[-1])
     scored = np.isin(grid.dates[inside], part.dates)
-    steps = np.diff(np.flatnonzero(scored))
-    if not len(steps) or np.median(steps) > 1 or not ranked.any():
+    if not has_neighbours(scored) or not ranked.any():
         return MissingDays(0, 0.0, "")
     missing = ~scored & (ranked[inside] > np.median(ranked[ranked > 0]) / 2)
-    # A stretch begins where the day before has rows.
-    begins = missing & ~np.concatenate([[False], missing[:-1]])
-    lengths = np.bincount(begins.cumsum()[missing])[1:]
-    others = int(np.sort(lengths)[:-PURGES].sum())
+    lengths = stretches(missing)
+    others = int(lengths[:-PURGES].sum())
     text = (
         f"{counted(int(missing.sum()), 'day')} of the panel's {inside.sum():,} from {part.dates[0]} to "
         f"{part.dates[-1]} have no row, in {counted(len(lengths), 'place')}"
