@@ -74,7 +74,7 @@ ROWS = (
     Row("loader.memory_growth_mb", "memory that twice as many days add", "MB"),
     Row("cache.rows_per_second", "a cache of 112 ranked features", ROWS_SPEED),
     Row("cache.peak_gb", "its peak memory", "GB"),
-    Row("features.rows_per_second", "prices to 176 features", ROWS_SPEED),
+    Row("features.rows_per_second", "prices to 175 features", ROWS_SPEED),
     Row("features.peak_gb", "its peak memory", "GB", at_most=10),
     Row("append.day_seconds", "appending a day of 1,000 stocks to panel and cache", "s"),
     Row("evaluate.rows_per_second", "evaluating predictions, start included", ROWS_SPEED, 200_000),

@@ -54,11 +54,6 @@ CORRECTIONS = (
     "basis)."
 )
 
-PRICE_LEVEL = (
-    "note: x_price_level knows later splits where prices are adjusted for them; leave it out of a training, "
-    "data.panel.schema.exclude (docs/prices.md)"
-)
-
 
 def run(command: str, arguments: list[str]) -> int:
     """Run a command, and print what it has read, written and left out."""
@@ -93,7 +88,7 @@ def make_panel(values: dict[str, Any], options: Any) -> list[str]:
         )
     from atft.features.build import build_panel
 
-    return [*build_panel(prices, out, options).lines(), PRICE_LEVEL]
+    return build_panel(prices, out, options).lines()
 
 
 def flat_parser(command: str) -> "ArgumentParser":

@@ -160,6 +160,8 @@ class History:
     """Index of the day on the panel's calendar."""
     market: Float64[np.ndarray, "days 1"]
     """Log return of the market: the equal-weighted mean over the stocks that could be traded."""
+    as_traded: bool = True
+    """The close as read is that at which the stock traded, and may be a feature."""
 
     @np.errstate(all="ignore")
     def __post_init__(self) -> None:
@@ -197,6 +199,7 @@ def past_of(prices: CheckedPrices, first: int, last: int, stocks: slice | np.nda
         age=cut(prices.age),
         day=np.arange(prices.start + days.start, prices.start + days.stop, dtype=np.float64)[:, None],
         market=prices.market[days, None],
+        as_traded=prices.options.as_traded,
     )
 
 

@@ -27,7 +27,7 @@ from atft.panel_files import FOLDER_LIST
 from atft.parquet import readable, table_file
 from atft.publish import publish_text
 
-FORMAT = 3
+FORMAT = 4
 """Raised whenever the bits of a feature, or the meaning of a file here, change: such a panel is built again."""
 NAME_DIGITS = 8
 REBUILD = "build the panel again, with features without --append"

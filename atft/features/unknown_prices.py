@@ -21,7 +21,7 @@ DAYS, STOCKS = 260, 6
 def unknown_features(
     missing: tuple[str, ...], features_of: Callable[[History], Mapping[str, Grid]]
 ) -> frozenset[str]:
-    """Names of the features that some prices alone make known, or different from stock to stock and day to day."""
+    """Names of the features that some prices alone make known."""
     if not missing:
         return frozenset()
     rng = np.random.default_rng(0)
@@ -36,18 +36,14 @@ def unknown_features(
     unknown = {name: np.full_like(close, np.nan) for name in missing}
     market = np.vstack([[np.nan], np.diff(np.log(close), axis=0).mean(axis=1, keepdims=True)])
 
-    def values_of(prices: Mapping[str, Grid]) -> dict[str, int]:
-        history = History(
-            **prices,
-            close=close,
-            raw_close=close,
-            raw_volume=prices["volume"],
-            age=np.tile(np.arange(1.0, DAYS + 1)[:, None], STOCKS),
-            day=np.arange(float(DAYS))[:, None],
-            market=market,
-        )
-        return {name: len(np.unique(of[np.isfinite(of)])) for name, of in features_of(history).items()}
-
-    # A count of values where the prices are missing says nothing by itself: in this market some never vary.
-    with_all, without = values_of(known), values_of(known | unknown)
-    return frozenset(name for name, count in without.items() if count == 0 or count == 1 < with_all[name])
+    prices = known | unknown
+    history = History(
+        **prices,
+        close=close,
+        raw_close=close,
+        raw_volume=prices["volume"],
+        age=np.tile(np.arange(1.0, DAYS + 1)[:, None], STOCKS),
+        day=np.arange(float(DAYS))[:, None],
+        market=market,
+    )
+    return frozenset(name for name, of in features_of(history).items() if not np.isfinite(of).any())

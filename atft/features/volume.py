@@ -17,12 +17,12 @@ def volume_features(past: History) -> Iterator[tuple[str, Series]]:
 
     ``x_volume_ratio_{a}_{b}``: log of the mean volume of a days over that of b. ``x_volume_score_{k}d``:
     today's log volume in standard deviations from its mean. ``x_volume_noise_{k}d``: standard deviation of
-    the log volume. ``x_traded_value_20d``: log of the mean traded value. ``x_price_level``: log of the close
-    as read. ``x_age``: log of the rows known so far, at most 1,000. ``x_illiquidity_{k}d``: log of the mean of
+    the log volume. ``x_traded_value_20d``: log of the mean traded value. ``x_price_level``: log of the close,
+    of prices as traded alone: adjusted ones know later splits. ``x_age``: log of the rows known so far, at most 1,000. ``x_illiquidity_{k}d``: log of the mean of
     |return| over traded value (Amihud 2002); ``x_illiquidity_ratio_5_60``: its change.
     ``x_signed_volume_{k}d``: volume of up days minus that of down days, over all days with a return, in
-    [-1, 1]. ``x_money_flow_{k}d``: volume weighted with the position of the close in the day's range, in [-1, 1];
-    a day of no or unknown range counts as the middle.
+    [-1, 1]. ``x_money_flow_{k}d``: volume weighted with the position of the close in the day's range, over all
+    days whose high and low are known, in [-1, 1]; a day of no range counts as the middle.
     ``x_vwap_distance_{k}d``: log of the close over the volume-weighted mean close.
     """
     volume, r = past.volume, past.return_1d
@@ -33,7 +33,8 @@ def volume_features(past: History) -> Iterator[tuple[str, Series]]:
         yield f"x_volume_score_{span}d", (past.log_volume - mean) / positive(std)
         yield f"x_volume_noise_{span}d", std
     yield "x_traded_value_20d", np.log(window_means(past.traded_value, 20)[20])
-    yield "x_price_level", np.log(past.raw_close)
+    if past.as_traded:
+        yield "x_price_level", np.log(past.raw_close)
     # Capped: the data's first day is the oldest stock's birthday only by accident.
     yield "x_age", np.log(np.minimum(positive(past.age), 1000))
 
@@ -49,9 +50,10 @@ def volume_features(past: History) -> Iterator[tuple[str, Series]]:
         yield f"x_signed_volume_{span}d", signed[span] / positive(total)
     totals = {span: positive(means[span]) for span in SIDES}
     width = past.high - past.low
-    position = np.where(width > 0, (2 * past.close - past.high - past.low) / width, 0.0)
+    position = np.where(width == 0, 0.0, (2 * past.close - past.high - past.low) / width)
+    ranged = window_means(np.where(np.isnan(width), np.nan, volume), *SIDES)
     for span, flow in window_means(position * volume, *SIDES).items():
-        yield f"x_money_flow_{span}d", flow / totals[span]
+        yield f"x_money_flow_{span}d", flow / positive(ranged[span])
     for span, paid in window_means(past.close * volume, *SIDES).items():
         yield f"x_vwap_distance_{span}d", past.log_close - np.log(paid / totals[span])
 

@@ -175,8 +175,7 @@ def price_finding(prices: Path, options: FeatureOptions | None = None) -> Findin
     return conclude_probe(
         probe,
         suspects,
-        f"{columns} features are the same bits up to {cut} with later prices deleted and disturbed; later splits "
-        "of adjusted prices, which x_price_level knows, were not tried",
+        f"{columns} features are the same bits up to {cut} with later prices deleted and disturbed",
         "compute features from prices up to their day",
     )
 

@@ -92,7 +92,7 @@ def test_a_list_of_another_format_or_of_months_that_were_exchanged_is_not_append
     path = folder / "update" / "panel.json"
     body = read_sealed_json(path, "panel", "list", "")
     changes = {
-        r"panel\.json: format 2, this program appends to 3; build the panel again": {"format": 2},
+        r"panel\.json: format 3, this program appends to 4; build the panel again": {"format": 3},
         r"panel\.json: damaged \(the months' digests are not its chain\)": {"months": body["months"][::-1]},
     }
     for message, change in changes.items():

@@ -14,7 +14,6 @@ def test_features_of_a_price_that_is_missing_are_unknown_and_no_others() -> None
     assert {"x_gap_1d", "x_tug_20d", "x_garman_klass_20d", "x_gap_1d_vs_market"} <= no_open
     assert {"x_volume_ratio_1_5", "x_illiquidity_20d", "x_vwap_distance_5d"} <= no_volume
     assert not no_open & no_volume
-    # Neither unknown nor worth anything: 0 on every stock and day.
     assert {f"x_money_flow_{days}d" for days in (5, 20, 60)} <= unknown_features(
         ("high", "low"), _every_feature
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import yaml
+import pytest
 
 from atft.features.build import build_panel
 from atft.features.checked_prices import History
@@ -22,7 +22,7 @@ def test_volume_features_equal_the_slow_twin(past: History, agrees, tail) -> Non
     value = close * volume
     impact = np.where(value > 0, np.abs(r) / np.where(value > 0, value, 1), np.nan)
     width = past.high - past.low
-    position = np.where(width > 0, (2 * close - past.high - past.low) / width, 0)
+    position = np.where(width > 0, (2 * close - past.high - past.low) / width, np.where(width == 0, 0, np.nan))
 
     def twin(day: int, stock: int) -> dict[str, float]:
         def mean(x: np.ndarray, span: int) -> float:
@@ -44,7 +44,9 @@ def test_volume_features_equal_the_slow_twin(past: History, agrees, tail) -> Non
                 np.where(np.isnan(r), np.nan, volume), k
             )
         for k in (5, 20, 60):
-            out[f"x_money_flow_{k}d"] = mean(position * volume, k) / mean(volume, k)
+            out[f"x_money_flow_{k}d"] = mean(position * volume, k) / mean(
+                np.where(np.isnan(position), np.nan, volume), k
+            )
         for k in (5, 20, 60):
             out[f"x_vwap_distance_{k}d"] = np.log(close[day, stock] * mean(volume, k) / mean(value, k))
         return out
@@ -76,8 +78,9 @@ def test_price_volume_correlations_equal_numpy(past: History, agrees) -> None:
     agrees(price_volume_features, twin)
 
 
-def test_the_price_level_alone_knows_later_splits_of_adjusted_prices_and_the_config_prices_leaves_it_out(
-    make_market: Any, to_frame: Any, tmp_path: Path
+@pytest.mark.parametrize("as_traded", [False, True])
+def test_no_column_knows_later_splits_unless_the_closes_are_declared_as_traded(
+    make_market: Any, to_frame: Any, tmp_path: Path, as_traded: bool
 ) -> None:
     table = make_market(days=340, stocks=16)
     # Every second stock is split two for one after the last day, and its history is adjusted.
@@ -85,7 +88,7 @@ def test_the_price_level_alone_knows_later_splits_of_adjusted_prices_and_the_con
     for name in ("open", "high", "low", "close"):
         later[name] = table[name] * np.where(np.arange(16) % 2, 0.5, 1.0)
     later["volume"] = table["volume"] * np.where(np.arange(16) % 2, 2.0, 1.0)
-    options = FeatureOptions(min_history_days=60, min_close=0.01, min_traded_value=1e4)
+    options = FeatureOptions(min_history_days=60, min_close=0.01, min_traded_value=1e4, as_traded=as_traded)
     panels = []
     for prices in (to_frame(table), to_frame(later)):
         prices.write_parquet(tmp_path / "prices.parquet")
@@ -98,6 +101,4 @@ def test_the_price_level_alone_knows_later_splits_of_adjusted_prices_and_the_con
         if before[name].dtype.is_float()
         and not np.allclose(before[name], after[name], 1e-4, 1e-4, equal_nan=True)
     }
-    assert far == {"x_price_level"}
-    config = (Path(__file__).parents[2] / "configs/prices.yaml").read_text()
-    assert far <= set(yaml.safe_load(config)["data"]["panel"]["schema"]["exclude"])
+    assert far == ({"x_price_level"} if as_traded else set())

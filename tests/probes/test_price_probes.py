@@ -38,7 +38,7 @@ def test_features_from_prices_do_not_change_with_later_prices(
     options = FeatureOptions(min_history_days=5, min_traded_value=0, horizons=[1, 5])
     finding = price_finding(tmp_path / "prices.parquet", options)
     assert finding.verdict == "ok", finding
-    assert "176 features are the same bits" in finding.evidence
+    assert "175 features are the same bits" in finding.evidence
 
 
 def test_prices_of_too_few_days_tell_nothing(tmp_path: Path) -> None:
