@@ -17,7 +17,6 @@ from atft.commands.key_help import COMMANDS as KEYED
 from atft.commands.key_help import ONE_DAY
 from atft.commands.probe import probe_parser
 from atft.commands.ranking_cli import RankingCLI
-from atft.commands.run_keys import offer_networks
 from atft.commands.shipped_configs import FOLDERS, shipped_configs
 from atft.crossval.options import add_crossval_arguments
 from atft.daily.options import list_parser
@@ -89,10 +88,9 @@ def completion_script() -> str:
     root = ArgumentParser(prog="atft", description="Rank a day's stocks with ATFT-GAT-FAN.")
     commands = root.add_subcommands(required=False)
     for name in KEYED:
-        keys = KeysOnly(name, []).parser
+        keys = KeysOnly(name, ["--help"]).parser
         # Keys that are taken from others are no options.
         keys._actions[:] = [action for action in keys._actions if not isinstance(action, ActionLink)]
-        offer_networks(keys)
         keys.add_argument("--help-all", action="store_true")
         for option in NO_KEYS.get(name, ()):
             keys.add_argument(option)

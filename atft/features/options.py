@@ -29,8 +29,8 @@ class FeatureOptions:
         min_history_days: universe: least rows of the stock up to and including the day.
         horizons: horizons of the forward returns to write, in trading days.
         lag: trading days that ``target_{h}d`` waits before it buys; ``target_{h}d_lag1`` always waits one.
-        as_traded: add the feature ``x_price_level``, the log of the close: only if the closes are those at which the
-            stocks traded. Adjusted ones, which nearly all vendors sell, know later splits.
+        as_traded: add the feature ``x_price_level``, the log of the close. Only if the closes are those at which
+            the stocks traded: adjusted ones, which nearly all vendors sell, know later splits.
         duplicates: a second row of the same date and code: error or exclude (all but the first).
         frozen: a close that has not changed for 10 rows: error, exclude or keep.
         jumps: a close more than four times, or less than a quarter of, the one before: error, exclude or keep.

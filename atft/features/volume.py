@@ -18,8 +18,9 @@ def volume_features(past: History) -> Iterator[tuple[str, Series]]:
     ``x_volume_ratio_{a}_{b}``: log of the mean volume of a days over that of b. ``x_volume_score_{k}d``:
     today's log volume in standard deviations from its mean. ``x_volume_noise_{k}d``: standard deviation of
     the log volume. ``x_traded_value_20d``: log of the mean traded value. ``x_price_level``: log of the close,
-    of prices as traded alone: adjusted ones know later splits. ``x_age``: log of the rows known so far, at most 1,000. ``x_illiquidity_{k}d``: log of the mean of
-    |return| over traded value (Amihud 2002); ``x_illiquidity_ratio_5_60``: its change.
+    of prices as traded alone: adjusted ones know later splits. ``x_age``: log of the rows known so far, at most
+    1,000. ``x_illiquidity_{k}d``: log of the mean of |return| over traded value (Amihud 2002);
+    ``x_illiquidity_ratio_5_60``: its change.
     ``x_signed_volume_{k}d``: volume of up days minus that of down days, over all days with a return, in
     [-1, 1]. ``x_money_flow_{k}d``: volume weighted with the position of the close in the day's range, over all
     days whose high and low are known, in [-1, 1]; a day of no range counts as the middle.

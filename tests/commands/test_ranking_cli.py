@@ -1,5 +1,7 @@
 """The parser: links between model and data, the run's place, and nothing built while parsing."""
 
+import gc
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,6 +65,20 @@ def test_a_schedule_of_the_runs_length_has_the_length_that_the_run_will_have(
         InputError, match=r"needs trainer.max_epochs above .*, got -1; set a number of epochs"
     ):
         parsed(*words, "--trainer.max_time", "00:00:01:00")
+
+
+def test_builds_of_a_process_share_a_parser_that_keeps_nothing_of_them(
+    parsed: Callable[..., RankingCLI], atft: Callable[..., Any]
+) -> None:
+    first = parsed()
+    other = parsed("--model.horizons", "[5]", "--model.optimizer", "torch.optim.SGD", "--name", "other")
+    assert atft("fit", "--help-all").code == 0  # has a parser of its own
+    again = parsed()
+    assert first.parser is other.parser and again.config_text == first.config_text != other.config_text
+    parts = [weakref.ref(part) for part in (first, first.model, first.datamodule, first.trainer)]
+    del first
+    gc.collect()
+    assert [part() for part in parts] == [None] * 4
 
 
 def test_building_makes_no_directory(parsed: Callable[..., RankingCLI], tmp_path: Path) -> None:

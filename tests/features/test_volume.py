@@ -22,7 +22,9 @@ def test_volume_features_equal_the_slow_twin(past: History, agrees, tail) -> Non
     value = close * volume
     impact = np.where(value > 0, np.abs(r) / np.where(value > 0, value, 1), np.nan)
     width = past.high - past.low
-    position = np.where(width > 0, (2 * close - past.high - past.low) / width, np.where(width == 0, 0, np.nan))
+    position = np.where(
+        width > 0, (2 * close - past.high - past.low) / width, np.where(width == 0, 0, np.nan)
+    )
 
     def twin(day: int, stock: int) -> dict[str, float]:
         def mean(x: np.ndarray, span: int) -> float:
