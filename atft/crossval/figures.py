@@ -117,7 +117,7 @@ def row_over_folds(scorer: str, rows: Sequence[SummaryRow], folds_a_day: float =
         shared = sqrt(folds_a_day * (folds - 1) / (folds - folds_a_day)) if folds > 1 else nan
         return values.mean(), shared * standard_error(values)
 
-    return _combined(scorer, rows, mean, sum(row.days for row in rows))
+    return _combined(scorer, rows, mean, round(sum(row.days for row in rows) / folds_a_day))
 
 
 def folds_a_day(parts: Sequence[RunDays]) -> float:

@@ -1,5 +1,6 @@
 """Figures of runs are those that evaluation gives the same days; a day of several folds counts once."""
 
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -130,6 +131,8 @@ def test_folds_that_share_test_days_have_the_error_of_the_mean_over_their_parts(
     folds = [days(i, calendar[list(c)].ravel().tolist(), [0.0] * 10 * tested) for i, c in enumerate(chosen)]
     shared = folds_a_day(folds)
     assert shared == pytest.approx(len(chosen) * tested / parts)
+    rows = [replace(row(0), days=len(fold.dates)) for fold in folds]
+    assert row_over_folds("mean", rows, shared).days == 10 * parts  # each day once
     found = []
     for _ in range(2000):
         part = rng.standard_normal(parts)
