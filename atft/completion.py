@@ -14,7 +14,6 @@ from jsonargparse._link_arguments import ActionLink
 from atft.commands import compare, evaluate, explain, flat, report
 from atft.commands.file_arguments import file_parser
 from atft.commands.key_help import COMMANDS as KEYED
-from atft.commands.key_help import ONE_DAY
 from atft.commands.probe import probe_parser
 from atft.commands.ranking_cli import RankingCLI
 from atft.commands.shipped_configs import FOLDERS, shipped_configs
@@ -38,13 +37,6 @@ Then open a new shell. Generate the script again after an upgrade.
 """
 SHELL = "bash"
 """jsonargparse 4.53 writes no script for zsh where a parser has commands."""
-NO_KEYS = {
-    "fit": ("--seeds",),
-    "baseline": ("--seeds",),
-    "cache": ("--prune", "--dry_run", "--runs"),
-    "predict": sorted(ONE_DAY),
-}
-"""Options of a command with keys that are no keys of a config: the dispatcher or the command takes them."""
 
 
 class KeysOnly(RankingCLI):
@@ -92,8 +84,6 @@ def completion_script() -> str:
         # Keys that are taken from others are no options.
         keys._actions[:] = [action for action in keys._actions if not isinstance(action, ActionLink)]
         keys.add_argument("--help-all", action="store_true")
-        for option in NO_KEYS.get(name, ()):
-            keys.add_argument(option)
         commands.add_subcommand(name, _with_debug(keys))
     for name in flat.COMMANDS:
         commands.add_subcommand(name, _with_debug(flat.flat_parser(name)))

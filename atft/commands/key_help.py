@@ -22,6 +22,14 @@ PANEL = (*SHARED, *CACHE)
 
 ONE_DAY = {"--last", "--on", "--from", "--to", "--run", "--registry", "--scorer"}
 """Options of ``predict`` that are no keys: they score day by day, for one day's list or for a period's file."""
+NO_KEYS = {
+    "fit": ("--seeds", "--prices"),
+    "pretrain": ("--prices",),
+    "baseline": ("--seeds", "--prices"),
+    "cache": ("--prune", "--dry_run", "--runs"),
+    "predict": tuple(sorted(ONE_DAY)),
+}
+"""Options of a command with keys that are no keys of a config: the dispatcher or the command takes them."""
 
 
 class Key(NamedTuple):

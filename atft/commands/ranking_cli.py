@@ -14,7 +14,7 @@ from atft.callbacks.record.run_record import RunRecord
 from atft.checkpoint_file import read_checkpoint
 from atft.commands.class_paths import check_classes, construct, construction_errors
 from atft.commands.config_keys import parse
-from atft.commands.key_help import TRAINING
+from atft.commands.key_help import NO_KEYS, TRAINING
 from atft.commands.run_keys import add_run_keys, offer_networks, settle_curriculum
 from atft.data.fold_dates import FoldDates, read_fold_dates
 from atft.errors import InputError, one_line
@@ -89,6 +89,8 @@ class RankingCLI(LightningCLI):
             PARSERS[self.command] = self.parser
             return
         offer_networks(self.parser)
+        for option in NO_KEYS.get(self.command, ()):
+            self.parser.add_argument(option, help="See --help.")
         for group in self.parser._action_groups:  # a section of options is headed by its sentence under Args
             title = group.title or ""
             group.title = title[:1].upper() + title[1:]

@@ -108,6 +108,7 @@ def test_help_all_shows_every_key_with_the_sentence_of_its_docstring(
     )
     assert "one score each" in outcome.out
     assert ("--out" in outcome.out) == (command in ("predict", "export"))
+    assert ("--seeds" in outcome.out) == (command in ("fit", "baseline"))
     headings = [line for line in outcome.out.splitlines()[1:] if re.match(r"\w.*:$", line)]
     assert "Terms, weights and target transform of the loss of a day:" in headings
     assert all(heading[0].isupper() for heading in headings)
