@@ -75,8 +75,8 @@ def test_builds_of_a_process_share_a_parser_that_keeps_nothing_of_them(
     assert atft("fit", "--help-all").code == 0  # has a parser of its own
     again = parsed()
     assert first.parser is other.parser and again.config_text == first.config_text != other.config_text
-    parts = [weakref.ref(part) for part in (first, first.model, first.datamodule, first.trainer)]
-    del first
+    parts = [weakref.ref(part) for part in (again, again.model, again.datamodule, again.trainer)]
+    del again
     gc.collect()
     assert [part() for part in parts] == [None] * 4
 
