@@ -150,15 +150,13 @@ def append_prices(
 
 
 def check_options(panel: Path, options: FeatureOptions) -> None:
-    """Check that options are the defaults, or those that the panel was built with: appending keeps them."""
-    built = FeatureOptions(**read_list(panel).options)
-    if options in (FeatureOptions(), built):
-        return
-    name = next(f.name for f in fields(options) if getattr(options, f.name) != getattr(built, f.name))
-    raise InputError(
-        f"{panel}: was built with {name} {getattr(built, name)!r}, not {getattr(options, name)!r}; leave the key "
-        f"out, or build the panel again"
-    )
+    """Check that each option is the default, or as the panel was built: appending keeps what it was built with."""
+    built, default = FeatureOptions(**read_list(panel).options), FeatureOptions()
+    for name in (f.name for f in fields(options)):
+        given, was = getattr(options, name), getattr(built, name)
+        if given not in (was, getattr(default, name)):
+            what = f"{panel}: was built with {name} {was!r}, not {given!r}"
+            raise InputError(f"{what}; leave the key out, or build the panel again")
 
 
 def _read_as_built(panel: Path, prices: Path, options: FeatureOptions, state: PanelState) -> PriceGrid:

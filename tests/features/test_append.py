@@ -337,6 +337,9 @@ def test_what_is_no_panel_that_grows_or_is_damaged_is_one_line(
         append_prices(panel, new, today=TODAY)
     with pytest.raises(InputError, match=r"was built with min_close 0\.5, not 3\.0; leave the key out"):
         check_options(panel, FeatureOptions(min_close=3.0))
+    with pytest.raises(InputError, match=r"was built with as_traded False, not True"):
+        check_options(panel, FeatureOptions(as_traded=True))
+    check_options(panel, FeatureOptions(min_close=0.5))  # the option that was given is the panel's
     check_options(panel, FeatureOptions())
     last = panel_files(panel)[-1]
     data = bytearray(last.read_bytes())
