@@ -14,8 +14,8 @@ from atft.callbacks.record.run_record import RunRecord
 from atft.checkpoint_file import read_checkpoint
 from atft.commands.class_paths import check_classes, construct, construction_errors
 from atft.commands.config_keys import parse
-from atft.commands.key_help import NO_KEYS, TRAINING
-from atft.commands.run_keys import add_run_keys, offer_networks, settle_curriculum
+from atft.commands.key_help import TRAINING
+from atft.commands.run_keys import add_run_keys, prepare_help, settle_curriculum
 from atft.data.fold_dates import FoldDates, read_fold_dates
 from atft.errors import InputError, one_line
 from atft.launched import ProcessLayout, torchrun_layout
@@ -78,22 +78,17 @@ class RankingCLI(LightningCLI):
     def setup_parser(self, *args: Any, **kwargs: Any) -> None:
         """Make the command's parser, once a process: a fourth of the time that building a run takes.
 
-        A parser of its own prints the help, which names networks, no module of torch.
+        Help is printed by a parser of its own.
         """
-        if not self._asked_for_help and self.command in PARSERS:
+        if self.command in PARSERS and not self._asked_for_help:
             self.parser = PARSERS[self.command]
             return
         super().setup_parser(*args, **kwargs)
         self.parser.add_instantiator(construct, object, subclasses=True)
-        if not self._asked_for_help:
+        if self._asked_for_help:
+            prepare_help(self.parser, self.command)
+        else:
             PARSERS[self.command] = self.parser
-            return
-        offer_networks(self.parser)
-        for option in NO_KEYS.get(self.command, ()):
-            self.parser.add_argument(option, help="See --help.")
-        for group in self.parser._action_groups:  # a section of options is headed by its sentence under Args
-            title = group.title or ""
-            group.title = title[:1].upper() + title[1:]
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Add the keys of a run, and link those that model and data share."""

@@ -21,6 +21,7 @@ from atft.baselines.tree_options import TreeOptions
 from atft.callbacks.curriculum.phase import Phase
 from atft.callbacks.guards.early_stopping import EarlyStopping
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
+from atft.commands.key_help import NO_KEYS
 from atft.commands.key_tree import alternatives
 from atft.errors import InputError
 from atft.market.options import MarketOptions
@@ -113,8 +114,8 @@ def _read_lists_of_loggers(parser: LightningArgumentParser) -> None:
     action._typehint = list[Logger] | Logger | bool | None  # type: ignore[attr-defined]
 
 
-def offer_networks(parser: ArgumentParser) -> None:
-    """Make help and completion name networks only; for a parser that parses nothing afterwards.
+def prepare_help(parser: ArgumentParser, command: str) -> None:
+    """Make help and completion name networks only, and options that are no keys; for a parser that parses nothing.
 
     A network may be any module of torch, and the parser would list hundreds of them. Named are those that derive
     from `RankingNetwork`: atft's, and those of the user's that have been imported.
@@ -123,6 +124,11 @@ def offer_networks(parser: ArgumentParser) -> None:
         import_module(f"atft.nn.{module.name}")
     (action,) = (action for action in parser._actions if action.dest == "model.network")
     action._typehint = Callable[[NetworkInputs], RankingNetwork]  # type: ignore[attr-defined]
+    for option in NO_KEYS.get(command, ()):
+        parser.add_argument(option, help="See --help.")
+    for group in parser._action_groups:  # a section of options is headed by its sentence under Args
+        title = group.title or ""
+        group.title = title[:1].upper() + title[1:]
 
 
 def settle_curriculum(config: Any) -> list[Phase]:
