@@ -223,8 +223,8 @@ def _with_graph(
         done = int((refreshes < former.day_count).sum())
         graph_records = first_records(former.manifest.graph_records, done)
         records |= linked_files(former.path, former.manifest, graph_records, folder)
-        if done:
-            key = f"graph-{manifest.dates[former.day_count]:%Y%m%d}"
+        if later := manifest.dates[former.day_count :]:
+            key = f"graph-{later[0]:%Y%m%d}"
     record = build_graph(folder, manifest, graph, written_here, key, done)
     if record is not None:
         records[key] = record
@@ -244,13 +244,10 @@ def _indexed(
     while former is not None and former.day_count:
         index = index_panel(files, columns, min_date, rules, today, former.sources, former.codes)
         same = unchanged_files(former, index, columns)
-        if same < former.file_count:
-            # What turns out to differ, such as a gap that is usual now, leaves fewer files to keep.
-            former = replace(former, file_count=same)
-        elif any(file.dates for file in index.sources[same:]):
+        if same == former.file_count:
             return index, former
-        else:
-            break
+        # What turns out to differ, such as a gap that is usual now, leaves fewer files to keep.
+        former = replace(former, file_count=same)
     return index_panel(files, columns, min_date, rules, today), None
 
 

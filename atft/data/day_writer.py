@@ -19,7 +19,7 @@ import pyarrow as pa
 from jaxtyping import Bool, Float32, Int16, Int32
 
 from atft.data.checks import RowChecks, check_duplicates, measure_features, one_per_day
-from atft.data.manifest import CacheRecipe, SourceFile, pack_bits
+from atft.data.manifest import DAY_FACTS, CacheRecipe, SourceFile, pack_bits
 from atft.data.panel_stream import PanelIndex, day_numbers, whole_days
 from atft.data.records import Array, FileRecord, RecordWriter, code_order, encode_day
 from atft.data.scaling import universe_ranks, universe_zscores
@@ -183,11 +183,15 @@ class DayEncoder:
 
     def sources(self, fingerprints: Sequence[str]) -> tuple[SourceFile, ...]:
         """The panel's files, with their fingerprints and the sectors that were numbered by the end of each."""
-        described = []
+        described, end = [], 0
         for file, fingerprint in zip(self.index.sources, fingerprints, strict=False):
-            end = np.searchsorted(self.index.calendar, max(file.dates, default=-1), "right")
-            sectors = file.sectors or bisect_left(self.sector_days, int(end))
-            described.append(replace(file, fingerprint=fingerprint, sectors=sectors))
+            # A file of a former cache has both, and one without rows the sectors of the files before it.
+            if not file.fingerprint:
+                if file.dates:
+                    end = int(np.searchsorted(self.index.calendar, file.dates[-1], "right"))
+                sectors = bisect_left(self.sector_days, end)
+                file = replace(file, fingerprint=fingerprint, sectors=sectors)
+            described.append(file)
         return tuple(described)
 
 
@@ -204,8 +208,8 @@ def days_across(inserted: Bool[np.ndarray, " days"], days_ahead: int) -> Bool[np
 def write_days(folder: Path, files: Sequence[Path], encoder: DayEncoder) -> dict[str, Any]:
     """Write ``days.arrow`` into the cache's ``folder``, where temporary files go too.
 
-    Where the encoder begins after the first day, the ``files`` are those of later days: each becomes a file of its
-    own, named by its first day.
+    Where the encoder begins after the first day, the ``files`` are those of later days, if there are any: each
+    becomes a file of its own, named by its first day.
 
     Returns:
         The fields of `Manifest` that have an entry for each of these days, or tell in which files they are.
@@ -228,7 +232,7 @@ def write_days(folder: Path, files: Sequence[Path], encoder: DayEncoder) -> dict
     if not first_day:
         encoder.checks.check_copies(str(files[0].parent if len(files) > 1 else files[0]))
     return {
-        **{name: tuple(day[name] for day in facts) for name in facts[0]},
+        **{name: tuple(day[name] for day in facts) for name in DAY_FACTS},
         "files": records,
         "day_records": tuple((key, len(record.crcs)) for key, record in records.items()),
     }

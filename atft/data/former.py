@@ -13,20 +13,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from atft.data.cache_folder import link_file
 from atft.data.day_writer import days_across
-from atft.data.manifest import NAME, CacheRecipe, Manifest, SourceFile, first_records, read_manifest
+from atft.data.manifest import (
+    DAY_FACTS,
+    NAME,
+    CacheRecipe,
+    Manifest,
+    SourceFile,
+    first_records,
+    read_manifest,
+)
+from atft.data.panel_index import FIRST, LAST
 from atft.data.panel_stream import PanelIndex
 from atft.data.records import FileRecord
-from atft.dates import as_day_numbers
+from atft.dates import DayNumbers, as_day_numbers
 from atft.errors import InputError
 from atft.panel import PanelColumns
 
 MAX_CANDIDATES = 16
 """Caches that are looked at, the newest first: each has a manifest of megabytes."""
-DAY_FACTS = ("observed_rows", "universe_rows", "known", "telling", "known_labels", "regime")
-"""Fields of `Manifest` that have an entry a day."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +54,12 @@ class Former:
     @property
     def day_count(self) -> int:
         """Days of the calendar up to their last date."""
-        dates = [day for file in self.sources for day in file.dates]
-        calendar = as_day_numbers(self.manifest.dates)
-        return int(np.searchsorted(calendar, max(dates, default=-(10**9)), "right"))
+        return int(np.searchsorted(as_day_numbers(self.manifest.dates), self.last_date, "right"))
+
+    @property
+    def last_date(self) -> int:
+        """Their last date, which may be no trading day, as days since 1970; before all others without one."""
+        return max((day for file in self.sources for day in file.dates), default=FIRST)
 
     @property
     def codes(self) -> tuple[str, ...]:
@@ -87,19 +98,20 @@ def find_former(
 
 def unchanged_files(former: Former, index: PanelIndex, columns: PanelColumns) -> int:
     """Count the files whose days are the same in a cache of all files: their calendar, and what straddles a gap."""
-    manifest, days = former.manifest, former.day_count
-    old = as_day_numbers(manifest.dates)
-    if len(index.calendar) < days or not index.sources:
+    if not index.sources:
         return 0
-    old_rows = np.array(manifest.observed_rows)
-    same = (old[:days] == index.calendar[:days]) & (old_rows[:days] == index.rows[:days])
     reaches = {columns.lag + horizon + wait for horizon in columns.horizons for wait in (0, 1)}
-    gaps = old_rows == 0, index.rows == 0
-    for reach in reaches if gaps[0].any() or gaps[1].any() else ():
-        before, now = (days_across(inserted, reach)[:days] for inserted in gaps)
-        same &= before == now
-    first_changed = old[int((~same).argmax())] if not same.all() else np.iinfo(np.int32).max
-    return sum(max(file.dates, default=0) < first_changed for file in former.sources)
+
+    def days(calendar: DayNumbers, rows: NDArray[np.int64]) -> set[tuple[int, ...]]:
+        """Each day up to the files' last date, with its rows and whether labels of each reach straddle a gap."""
+        across = [days_across(rows == 0, reach) for reach in reaches]
+        table = np.column_stack([calendar, rows, *across])[calendar <= former.last_date]
+        return set(map(tuple, table.tolist()))
+
+    old = days(as_day_numbers(former.manifest.dates), np.array(former.manifest.observed_rows))
+    # Also a date that is a trading day in one of them only.
+    first_changed = min((day for day, *_ in old ^ days(index.calendar, index.rows)), default=LAST)
+    return sum(max(file.dates, default=FIRST) < first_changed for file in former.sources)
 
 
 def kept_days(former: Former, folder: Path) -> dict[str, Any]:

@@ -22,6 +22,8 @@ FORMAT = 6
 NAME = "manifest.json"
 SECTOR = ""
 """Name of the sector among the columns of `Manifest.known_days`: no column has an empty name."""
+DAY_FACTS = ("observed_rows", "universe_rows", "known", "telling", "known_labels", "regime")
+"""Fields of `Manifest` that have an entry a day."""
 
 
 @dataclass(frozen=True)

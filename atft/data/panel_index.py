@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
@@ -136,6 +137,8 @@ def _sources(
     scans: Sequence[_Scan], former: Sequence[SourceFile], codes: Sequence[str], first_day: Mapping[str, int]
 ) -> tuple[SourceFile, ...]:
     first_days = [first_day[code] for code in codes]
+    # A file without rows has the codes of the files before it.
+    latest = accumulate((scan.latest for scan in scans), max)
     return (
         *former,
         *(
@@ -144,9 +147,9 @@ def _sources(
                 dates=tuple(sorted(scan.days)),
                 counts=tuple(tuple(scan.days[day].tolist()) for day in sorted(scan.days)),
                 negative=scan.negative,
-                codes=bisect_right(first_days, scan.latest),
+                codes=bisect_right(first_days, last_day),
             )
-            for scan in scans
+            for scan, last_day in zip(scans, latest, strict=True)
         ),
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,6 +13,7 @@ import pytest
 from atft.data import build as build_module
 from atft.data.build import CacheOptions, build_cache
 from atft.data.cache import DayCache, verify_cache
+from atft.data.day_writer import write_days
 from atft.data.graph import GraphOptions
 from atft.errors import InputError
 from atft.panel import PanelSchema
@@ -57,9 +59,13 @@ def write(folder: Path, months: list[tuple[str, pl.DataFrame]]) -> Path:
 
 
 def cache(
-    panel: Path, place: Path, graph: GraphOptions | None = GRAPH, append_only: bool = False
+    panel: Path,
+    place: Path,
+    graph: GraphOptions | None = GRAPH,
+    append_only: bool = False,
+    **more: Any,
 ) -> DayCache:
-    options = CacheOptions(dir=str(place), rank=["x_0"], dtype="float16")
+    options = CacheOptions(dir=str(place), rank=["x_0"], dtype="float16", **more)
     return DayCache(build_cache(panel, PanelSchema(), [1, 5], options, graph, append_only=append_only))
 
 
@@ -141,3 +147,66 @@ def test_a_gap_that_is_usual_now_is_read_again_from_there(
     assert "unknown across" in cache(write(panel, parts[:2]), place, None).manifest.calendar[0]
     write(panel, parts[2:])
     assert same(cache(panel, place, None), cache(panel, tmp_path / "whole", None))
+
+
+def test_codes_and_sectors_are_counted_on_over_a_file_without_rows(
+    months: list[tuple[str, pl.DataFrame]], tmp_path: Path
+) -> None:
+    """As a job may write for the month that has just begun."""
+    panel, place = tmp_path / "panel", tmp_path / "grown"
+    (first, rows), (second, more), *rest = months
+    cache(write(panel, [(first, rows), (second, more), (f"{second}b", more.clear())]), place)
+    write(panel, [(name, of_month.filter(pl.col("code") > "S004")) for name, of_month in rest])
+    grown = cache(panel, place, append_only=True)
+    first_day = rows.filter(pl.col("date") == rows["date"].min())
+    assert [grown.codes[i] for i in grown.day(0).stock] == sorted(first_day["code"])
+    assert same(grown, cache(panel, tmp_path / "whole"))
+
+
+def test_sectors_that_only_a_changed_file_had_are_gone(
+    months: list[tuple[str, pl.DataFrame]], tmp_path: Path
+) -> None:
+    panel, place = tmp_path / "panel", tmp_path / "grown"
+    (first, rows), (second, more), *rest = months
+    no_sector = rows.with_columns(sector=pl.lit(None, pl.String))
+    cache(write(panel, [(first, no_sector), (second, more)]), place)
+    write(panel, rest)
+    cache(panel, place)  # keeps both files
+    write(panel, [(second, more.with_columns(sector=pl.lit("other")))])
+    assert same(cache(panel, place), cache(panel, tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("new", ["thin", "empty", "gone"])
+def test_a_panel_without_a_new_day_reads_no_file(
+    months: list[tuple[str, pl.DataFrame]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new: str
+) -> None:
+    panel, place, rules = write(tmp_path / "panel", months), tmp_path / "grown", {"thin_days": "exclude"}
+    cache(panel, place, calendar=rules)
+    name, rows = months[-1]
+    day = rows.filter(pl.col("date") == rows["date"].max()).with_columns(pl.col("date").dt.offset_by("3d"))
+    if new == "gone":
+        (panel / f"{name}.parquet").unlink()
+    else:
+        write(panel, [(f"{name}b", day.head(5) if new == "thin" else day.clear())])
+    read: list[Path] = []
+    monkeypatch.setattr("atft.data.build.write_days", lambda *a: read.extend(a[1]) or write_days(*a))
+    grown = cache(panel, place, append_only=True, calendar=rules)
+    monkeypatch.undo()
+    assert not read
+    assert same(grown, cache(panel, tmp_path / "whole", calendar=rules))
+
+
+def test_a_date_that_is_a_trading_day_now_is_read_with_its_file(
+    months: list[tuple[str, pl.DataFrame]], tmp_path: Path
+) -> None:
+    """The last date had too little traded value, until the column turned out to be none: it falls below 0."""
+    panel, place, rules = tmp_path / "panel", tmp_path / "grown", {"thin_days": "exclude"}
+    (first, rows), (second, more), *_ = months
+    idle = pl.when(pl.col("date") == pl.col("date").max()).then(1.0).otherwise(1e6)
+    rows = rows.with_columns(traded_value=idle)
+    write(panel, [(first, rows), (second, more.with_columns(traded_value=pl.lit(1e6)))])
+    former = cache(panel, place, calendar=rules)
+    write(panel, [(second, more.with_columns(traded_value=pl.lit(-1e6)))])
+    grown = cache(panel, place, calendar=rules)
+    assert rows["date"].max() in {*grown.manifest.dates} - {*former.manifest.dates}
+    assert same(grown, cache(panel, tmp_path / "whole", calendar=rules))
