@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
 
@@ -85,6 +86,17 @@ def file_fingerprint(path: Path) -> str:
 def joined_fingerprint(of_files: Iterable[str]) -> str:
     """The fingerprint of a panel from those of its files."""
     return hashlib.sha256("\0".join(of_files).encode()).hexdigest()
+
+
+@contextmanager
+def same_while_read(panel: str | Path, files: Sequence[Path], fingerprints: Sequence[str]) -> Iterator[None]:
+    """Check after the block, however it ends, that the files are those of the ``fingerprints``; else raise."""
+    try:
+        yield
+    finally:
+        # What has read two states of a file may have failed anywhere, or not at all.
+        if [file_fingerprint(file) for file in files] != [*fingerprints]:
+            raise InputError(f"panel {panel}: its files changed while they were read; run it again")
 
 
 def footer_names(path: str | Path, keys: Sequence[str] = ()) -> tuple[str, ...]:

@@ -22,14 +22,14 @@ from atft.data.day_writer import DayEncoder, write_days
 from atft.data.former import Former, find_former, joined_entries, kept_days, linked_files, unchanged_files
 from atft.data.graph import GraphOptions
 from atft.data.graph_build import build_graph, refresh_indices
-from atft.data.manifest import FORMAT, CacheRecipe, Manifest, first_records, write_manifest
+from atft.data.manifest import FORMAT, NAME, CacheRecipe, Manifest, first_records, write_manifest
 from atft.data.panel_index import CALENDAR_KEY, index_panel
 from atft.data.panel_stream import PanelIndex
 from atft.digest import json_digest
 from atft.errors import InputError, listed, nearest
 from atft.option_types import check_option_types
 from atft.panel import PanelColumns, PanelSchema, further_columns, match, resolve_columns
-from atft.panel_files import file_fingerprint, footer_names, joined_fingerprint, panel_files
+from atft.panel_files import file_fingerprint, footer_names, joined_fingerprint, panel_files, same_while_read
 from atft.parquet import check_file
 from atft.trading_days import day_rules
 from atft.yaml_text import read_date
@@ -98,26 +98,32 @@ def build_cache(
     root = Path(options.dir)
     final = root / f"{panel_digest}-{graph_digest}"
     if final.exists():
+        if not (final / NAME).exists():
+            raise InputError(
+                f"{final}: no {NAME}, so the cache is not whole; delete the folder to build it again"
+            )
         DayCache(final).open()
         return final
     with published_folder(root, final) as folder:
         # Caches of one panel part differ in the graph alone.
-        sibling = next(iter(sorted(root.glob(f"{panel_digest}-*"))), None)
+        sibling = next(iter(sorted(root.glob(f"{panel_digest}-*/{NAME}"))), None)
         former: Former | None = None
         written_here: set[str] = set()
         if sibling is not None:
-            manifest = _linked_days(sibling, folder, final.name)
+            manifest = _linked_days(sibling.parent, folder, final.name)
         else:
             if len(files) > 1:
                 former = find_former(root, recipe, fingerprints, graph_digest)
-            index, former = _indexed(files, columns, min_date, recipe.options["calendar"], today, former)
-            if former is None and append_only:
-                raise InputError(
-                    f"{root}: no cache of an earlier state of {panel_path} to append to; build it without append"
+            with same_while_read(panel_path, files, fingerprints):
+                index, former = _indexed(files, columns, min_date, recipe.options["calendar"], today, former)
+                if former is None and append_only:
+                    raise InputError(
+                        f"{root}: no cache of an earlier state of {panel_path} to append to; build it without "
+                        f"append"
+                    )
+                manifest, written_here = _write_days(
+                    folder, final.name, files, fingerprints, columns, index, recipe, former
                 )
-            manifest, written_here = _write_days(
-                folder, final.name, files, fingerprints, columns, index, recipe, former
-            )
             unread = _unread_lines(files, schema, columns)
             manifest = replace(manifest, calendar=(*manifest.calendar, *unread))
         if graph is not None:

@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from atft.data.cache import DayCache
@@ -29,9 +29,10 @@ def _remove_abandoned(root: Path) -> None:
         return time.time() - path.stat().st_mtime > ABANDONED_SECONDS
 
     for folder in root.glob(".*-*-*"):
-        # The folder first: files of a builder that lives may be gone before they are looked at.
-        if folder.is_dir() and is_old(folder) and all(map(is_old, folder.iterdir())):
-            shutil.rmtree(folder, ignore_errors=True)
+        # Another process may remove the same folder: what is gone before it is looked at is no error.
+        with suppress(FileNotFoundError):
+            if folder.is_dir() and is_old(folder) and all(map(is_old, folder.iterdir())):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -269,6 +269,49 @@ def test_a_damaged_cache_that_is_already_there_is_named_not_used(
         make_cache(panel)
 
 
+def test_a_folder_without_a_manifest_is_named_and_gives_no_days(
+    make_panel: MakePanel, make_cache: Make
+) -> None:
+    """As an interrupted copy or removal leaves it."""
+    panel = make_panel()
+    left = make_cache(panel, graph=None).path
+    (left / "manifest.json").unlink()
+    with pytest.raises(
+        InputError, match=r"no-graph: no manifest\.json, .* delete the folder to build it again"
+    ):
+        make_cache(panel, graph=None)
+    assert len(make_cache(panel)) == 80
+    shutil.rmtree(left)
+    assert make_cache(panel, graph=None).path == left
+
+
+@pytest.mark.parametrize("change", ["rows", "code", "value", "gone"])
+def test_a_panel_that_changes_while_it_is_read_makes_no_cache(
+    make_panel: MakePanel, make_cache: Make, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    panel = make_panel()
+    frame = pl.read_parquet(panel)
+    index_panel = build_module.index_panel
+
+    def then_changed(*arguments: Any) -> Any:
+        index = index_panel(*arguments)
+        panel.unlink()
+        match change:
+            case "rows":
+                frame[1:].write_parquet(panel)
+            case "code":
+                frame.with_columns(pl.col("code").replace("S003", "S03")).write_parquet(panel)
+            case "value":
+                frame.with_columns(x_0=pl.col("x_0") + 1).write_parquet(panel)
+        return index
+
+    monkeypatch.setattr(build_module, "index_panel", then_changed)
+    words = "no such file" if change == "gone" else "its files changed while they were read; run it again"
+    with pytest.raises(InputError, match=words):
+        make_cache(panel)
+    assert not list((panel.parent / "cache").iterdir())
+
+
 @pytest.mark.parametrize(
     ("change", "options", "message"),
     [

@@ -32,3 +32,13 @@ def test_a_file_that_is_linked_is_one_file_with_two_names(tmp_path: Path) -> Non
     (tmp_path / "one").write_text("x")
     link_file(tmp_path / "one", tmp_path / "two")
     assert (tmp_path / "one").stat().st_ino == (tmp_path / "two").stat().st_ino
+
+
+def test_a_folder_that_another_process_removes_at_the_same_time_is_no_error(tmp_path: Path) -> None:
+    gone = tmp_path / ".a-b-old" / "days.arrow"
+    gone.parent.mkdir()
+    gone.symlink_to("a file that was removed after the folder was listed")
+    os.utime(gone.parent, (0, 0))
+    with published_folder(tmp_path, tmp_path / "c-d"):
+        pass
+    assert (tmp_path / "c-d").is_dir()
