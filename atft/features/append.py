@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from atft.dates import as_dates, as_day_numbers, date_of
+from atft.dates import as_dates, date_of
 from atft.errors import InputError, counted, nearest
 from atft.features.build import checked_prices, write_blocks, write_folder
 from atft.features.calendar import DateCounts, count_dates, move_to_calendar, trading_days
@@ -188,11 +188,7 @@ def _dated(later: PriceGrid, state: PanelState, options: FeatureOptions, today: 
     later = on_grid(later, later.calendar, codes, sectors)
     counts = _joined_counts(state.counts, count_dates(later, state.counts.last))
     days = trading_days(counts, options, later.path, today)
-    calendar, known = as_day_numbers(days.calendar), len(state.calendar)
-    changed = np.flatnonzero(calendar[:known] != state.calendar[: len(calendar)])
-    day = changed[0] if len(changed) else len(calendar)
-    first_changed = date_of(state.calendar[day]) if day < known else None
-    return _LaterPrices(later, state, counts, days, first_changed)
+    return _LaterPrices(later, state, counts, days, state.first_changed(days.calendar))
 
 
 def _append(
@@ -239,11 +235,13 @@ def _rebuild(
     options, stored = FeatureOptions(**listed.options), read_stored(panel, listed.prices)
     assert stored is not None  # a panel has rows
     everything = merged(stored, new)
+    checked = checked_prices(everything, options, today)
+    # The calendar is decided by all days: it may differ before the first corrected row.
+    first_changed = min(first_changed, state.first_changed(checked.prices.calendar) or first_changed)
     past = as_dates(state.calendar)
     # Labels of the days before read the closes of the changed day.
     unchanged = bisect_left(past, first_changed) - options.label_days
     day = past[unchanged] if unchanged > 0 else None
-    checked = checked_prices(everything, options, today)
     prices = write_folder(everything, checked, panel, options, day).prices
     return _report(panel, prices, bisect_right(prices.calendar, past[-1]), first_changed, notes)
 

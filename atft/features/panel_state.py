@@ -8,6 +8,7 @@ all prices.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int32
 
-from atft.dates import as_dates, as_day_numbers
+from atft.dates import as_dates, as_day_numbers, date_of
 from atft.errors import InputError
 from atft.features.calendar import DateCounts
 from atft.features.checked_prices import REACH_DAYS, VALUE_DAYS, Carried, CheckedDays, CheckedPrices
@@ -50,6 +51,14 @@ class PanelState:
     """See `day_variation`; of the whole calendar."""
     ranked: Int32[np.ndarray, " days"]
     """Stocks in the universe; of the whole calendar."""
+
+    def first_changed(self, calendar: Sequence[date]) -> date | None:
+        """The first day on which another calendar differs from this one; None where it only goes on."""
+        past, days = self.calendar.tolist(), as_day_numbers(calendar).tolist()
+        for one, other in zip(past, days, strict=False):
+            if one != other:
+                return date_of(min(one, other))
+        return date_of(past[len(days)]) if len(days) < len(past) else None
 
 
 def cut_prices(prices: PriceGrid, first: int) -> PriceGrid:

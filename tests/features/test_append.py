@@ -258,20 +258,32 @@ def test_a_history_that_was_adjusted_since_keeps_the_stored_basis(
         append_prices(panel, append, "rescale", TODAY)
 
 
-def test_a_gap_that_becomes_usual_is_found_and_rebuilds(prices: Path, tmp_path: Path) -> None:
-    days = weekdays(DAYS)
-    frame = pl.read_parquet(prices)
-    # Two gaps of 6 weekdays are unknown days; the third one within three years says that they are holidays.
-    holes = [day for first in (30, 330) for day in days[first : first + 6]]
-    kept = frame.filter(~pl.col("date").is_in(holes))
-    kept.write_parquet(tmp_path / "all.parquet")
-    panel = tmp_path / "panel"
-    kept.filter(pl.col("date") < days[320]).write_parquet(tmp_path / "p.parquet")
-    build_panel(tmp_path / "p.parquet", panel, OPTIONS, TODAY)
+@pytest.fixture
+def two_gaps(prices: Path, tmp_path: Path) -> Path:
+    """Prices without two runs of 6 weekdays: the second within three years says that they are holidays."""
+    holes = [day for first in (30, 330) for day in weekdays(DAYS)[first : first + 6]]
+    pl.read_parquet(prices).filter(~pl.col("date").is_in(holes)).write_parquet(tmp_path / "all.parquet")
+    return tmp_path / "all.parquet"
+
+
+def test_a_gap_that_becomes_usual_is_found_and_rebuilds(two_gaps: Path, tmp_path: Path) -> None:
+    days, panel = weekdays(DAYS), tmp_path / "panel"
+    build_panel(cut(two_gaps, tmp_path / "p.parquet", 0, 320), panel, OPTIONS, TODAY)
     with pytest.raises(InputError, match="the calendar of past ones differs from 2014-02-12 on"):
-        append_prices(panel, tmp_path / "all.parquet", today=TODAY)
-    assert append_prices(panel, tmp_path / "all.parquet", "rebuild", TODAY).rebuilt_from == days[30]
-    build_panel(tmp_path / "all.parquet", tmp_path / "whole", OPTIONS, TODAY)
+        append_prices(panel, two_gaps, today=TODAY)
+    assert append_prices(panel, two_gaps, "rebuild", TODAY).rebuilt_from == days[30]
+    build_panel(two_gaps, tmp_path / "whole", OPTIONS, TODAY)
+    assert files(panel) == files(tmp_path / "whole")
+
+
+def test_a_correction_after_a_gap_that_becomes_usual_rebuilds_from_the_gap_on(
+    two_gaps: Path, tmp_path: Path
+) -> None:
+    panel = tmp_path / "panel"
+    build_panel(cut(two_gaps, tmp_path / "p.parquet", 0, 320), panel, OPTIONS, TODAY)
+    new = corrected(two_gaps, tmp_path / "new.parquet", 300)
+    assert append_prices(panel, new, "rebuild", TODAY).rebuilt_from == weekdays(DAYS)[30]
+    build_panel(new, tmp_path / "whole", OPTIONS, TODAY)
     assert files(panel) == files(tmp_path / "whole")
 
 

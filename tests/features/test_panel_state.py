@@ -1,11 +1,13 @@
 """The state of a panel that grows: what was written comes back, on more codes too."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from atft.dates import as_dates
 from atft.errors import InputError
 from atft.features.calendar import count_dates
 from atft.features.checked_prices import CheckedDays, nothing_checked
@@ -119,3 +121,12 @@ def test_prices_of_the_last_days_are_copies_that_count_their_days_from_the_first
     cut.close[:] = 0
     assert np.array_equal(grid.close, as_read, equal_nan=True)
     assert (cut.start, cut.inserted, cut.calendar) == (110, (0, 2), grid.calendar[10:])
+
+
+def test_the_first_day_on_which_another_calendar_differs_is_that_of_either(state: PanelState) -> None:
+    days = as_dates(state.calendar)
+    day = timedelta(days=1)
+    assert state.first_changed(days) is None and state.first_changed([*days, days[-1] + day]) is None
+    assert state.first_changed(days[:-2]) == days[-2]
+    assert state.first_changed([*days[:7], *days[8:]]) == days[7]
+    assert state.first_changed([days[0] - day, *days]) == days[0] - day
