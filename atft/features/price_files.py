@@ -5,6 +5,8 @@ A file is Parquet where it begins as one or has its suffix, else CSV of commas, 
 
 from ast import literal_eval
 from collections.abc import Iterator, Mapping
+from functools import partial
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +30,9 @@ NO_LAYOUT = Layout("empty file", "", None, {})
 def price_files(path: Path) -> list[Path]:
     """Find the files of prices: a file, all CSV and Parquet files below a folder, or the matches of a glob.
 
+    A folder or glob has no hidden file, none of a hidden folder, such as the copies in Jupyter's
+    ``.ipynb_checkpoints``, and none with an underscore before its name.
+
     Raises:
         InputError: there is none.
     """
@@ -38,11 +43,16 @@ def price_files(path: Path) -> list[Path]:
         files = [f for f in path.rglob("*") if f.name.lower().endswith(SUFFIXES)]
     elif any(c in str(path) for c in "*?["):
         files = list(files_of_glob(str(path)))
-    files = sorted(f for f in files if f.is_file() and not f.name.startswith((".", "_")))
+    files = sorted(f for f in files if f.is_file() and not _is_hidden(f, path))
     if not files:
         what = "no CSV or Parquet file in it" if path.is_dir() else "no such file"
         raise InputError(f"{path}: {what}; give the Parquet or CSV file of the prices, a folder or a glob")
     return files
+
+
+def _is_hidden(file: Path, path: Path) -> bool:
+    below = [part for part in file.parts if part not in path.parts]
+    return file.name.startswith("_") or any(part.startswith(".") for part in below)
 
 
 class Header(NamedTuple):
@@ -56,7 +66,7 @@ class Header(NamedTuple):
     """The name of each column for Arrow."""
     delimiter: str = ","
     lines: int = 1
-    """Lines of a text that it takes."""
+    """Lines of a text that it takes, blank ones included."""
     has_rows: bool = True
     """A row stands below it; of Parquet not known yet."""
 
@@ -108,19 +118,22 @@ class PriceFile:
 
     def _text_header(self) -> Header:
         with csv_file(self.path) as file:
-            lines = [file.readline(MAX_HEADER_BYTES) for _ in range(4)]
-            if b"\0" in lines[0]:
+            # Blank lines are no rows, wherever they are.
+            lines = iter(partial(file.readline, MAX_HEADER_BYTES), b"")
+            filled = ((number, text) for number, line in enumerate(lines, 1) if (text := line.strip(b"\r\n")))
+            ends, texts = zip(*islice(chain(filled, repeat((0, b""))), 4), strict=True)
+            if b"\0" in texts[0]:
                 raise InputError(f"{self.path}: not UTF-8 text; write it again")
-            first = lines[0].decode("utf-8-sig").strip("\r\n")
-            second, third, fourth = (line.decode(errors="replace").strip("\r\n") for line in lines[1:])
+            first = texts[0].decode("utf-8-sig")
+            second, third, fourth = (text.decode(errors="replace") for text in texts[1:])
             delimiter = csv_delimiter(first)
             names, under, index = (csv_fields(line, delimiter) for line in (first, second, third))
         stored = [str(number) for number in range(len(names))]
         if not (len(under) == len(names) > 1 and plain_name(under[0]) in LEVELS):
-            return Header(names, [], stored, delimiter, has_rows=bool(second))
+            return Header(names, [], stored, delimiter, ends[0], bool(second))
         # Under the two rows pandas writes the name of the index alone; a day without prices has its date.
         is_name = bool(index) and not any(index[1:]) and not index[0][:1].isdigit()
-        return Header(names, under, stored, delimiter, 2 + is_name, bool(fourth if is_name else third))
+        return Header(names, under, stored, delimiter, ends[1 + is_name], bool(fourth if is_name else third))
 
 
 def _parquet_header(path: Path) -> Header:

@@ -17,11 +17,15 @@ def rows(path: Path) -> list[dict[str, object]]:
 
 
 def test_a_folder_has_the_csv_and_parquet_files_below_it_and_a_glob_its_matches(tmp_path: Path) -> None:
-    for name in ("a.csv", "b.TXT", "sub/c.csv.gz", "sub/d.parquet", ".hidden.csv", "_meta.csv", "notes.md"):
+    copy = ".ipynb_checkpoints/a-checkpoint.csv"
+    for name in ("a.csv", "b.TXT", "sub/c.csv.gz", "sub/d.parquet", ".no.csv", "_meta.csv", "notes.md", copy):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     assert [f.name for f in price_files(tmp_path)] == ["a.csv", "b.TXT", "c.csv.gz", "d.parquet"]
     assert [f.name for f in price_files(tmp_path / "*.csv")] == ["a.csv"]
+    assert [f.name for f in price_files(tmp_path / "**" / "*.csv")] == ["a.csv"]
+    for named in (tmp_path / copy, (tmp_path / copy).parent, (tmp_path / copy).parent / "*.csv"):
+        assert price_files(named) == [tmp_path / copy], "a path may name what is hidden"
     assert price_files(tmp_path / "notes.md") == [tmp_path / "notes.md"]
 
 
@@ -58,6 +62,21 @@ def test_rows_of_a_header_are_no_prices(tmp_path: Path, index: str) -> None:
     (tmp_path / "p.csv").write_text(f"Price,Close,Close\nTicker,A,B\n{index}2015-03-02,1,2\n")
     assert rows(tmp_path / "p.csv") == [{"0": "2015-03-02", "1": "1", "2": "2"}]
     assert PriceFile(tmp_path / "p.csv", {}).label("2") == "Close B"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n\ndate,close\n2015-03-02,2\n",
+        "date,close\n\r\n\n2015-03-02,2\n\n",
+        "\nPrice,Close,Close\n\nTicker,A,B\n\n2015-03-02,2,3\n",
+        "Price,Close,Close\nTicker,A,B\n\nDate,,\n\n2015-03-02,2,3\n",
+    ],
+)
+def test_blank_lines_are_no_rows_and_hide_none(text: str, tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text(text)
+    assert not PriceFile(tmp_path / "p.csv", {}).empty
+    assert [list(row.values())[:2] for row in rows(tmp_path / "p.csv")] == [["2015-03-02", "2"]]
 
 
 def test_a_first_day_without_prices_is_no_header(tmp_path: Path) -> None:
