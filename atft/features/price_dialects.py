@@ -230,14 +230,17 @@ def _wide(path: Path, names: Sequence[str], column_of: Mapping[str, str]) -> Lay
     if "date" not in column_of:
         raise _unknown(path, "date", names)
     day = column_of["date"]
-    codes = [name for name in names if name != day and name.strip()]
+    # A frame's index beside the dates numbers its rows: no stock.
+    unused = tuple(name for name in names if name != day and plain_name(name) in INDEX)
+    codes = [name for name in names if name not in (day, *unused)]
     # A ticker may be LOW or OPEN; a table of which many columns are prices is another one that lacks its close.
     known = [name for name in codes if plain_name(name) in {*PRICE_OF, *CODES, *PLAIN["sector"]}]
     if len(column_of) > 1 or len(codes) < MIN_WIDE_CODES or 4 * len(known) >= len(codes):
         raise _unknown(path, "close", names)
-    check_unique(path, codes)
+    check_unique(path, [name.strip() for name in codes])
     price = PRICE_OF.get(plain_name(bare_stem(path)), "close")
-    return Layout("wide table", day, None, {name.strip(): {price: name} for name in codes})
+    bars = {name.strip(): {price: name} for name in codes}
+    return Layout("wide table", day, None, bars, unused=tuple(filter(str.strip, unused)))
 
 
 def _unknown(path: Path, role: str, names: Sequence[str]) -> InputError:

@@ -65,6 +65,12 @@ def test_an_index_without_a_name_is_the_date_where_no_column_is(header: str, day
     assert (found.date, found.unused) == (day, ())
 
 
+@pytest.mark.parametrize("index", ["", "index", "Unnamed: 0", "__index_level_0__"])
+def test_an_index_beside_the_dates_is_no_stock_of_a_wide_table(index: str) -> None:
+    found = layout(f"{index},Date,A,B")
+    assert (found.date, list(found.bars), found.unused) == ("Date", ["A", "B"], (index,) if index else ())
+
+
 def test_a_row_layout_names_a_column_for_each_role_and_what_is_not_used() -> None:
     found = layout("Date,Ticker,Open,High,Low,Close,Adj Close,Volume,Dividends,")
     assert (found.date, found.code, found.sector, found.unused) == ("Date", "Ticker", None, ("Dividends",))
@@ -105,6 +111,7 @@ def test_a_wide_table_has_the_price_that_its_file_is_named_for() -> None:
         ("date,open,high,close,CLOSE,close", "", "no column 'low'"),
         ("date,code,close,close", "", "two columns are named 'close'; rename or drop one"),
         ("date,AAPL,AAPL", "", "two columns are named 'AAPL'; rename or drop one"),
+        ("date,AAPL,AAPL ", "", "two columns are named 'AAPL'; rename or drop one"),
         ("date,AAPL", "", "no column 'close'"),
         ("Price,Close,Close", "Ticker,A,A", "two columns are Close of A; rename or drop one"),
         ("Price,Open,High", "Ticker,A,A", "no column 'close'"),
