@@ -2,7 +2,8 @@
 
 The gradient's mean along the straight path from the baseline to the input, times their difference: the parts sum to
 the difference of the two scores (completeness). Sundararajan, Taly and Yan, "Axiomatic Attribution for Deep
-Networks", ICML 2017, section 3; computed by captum. An unknown cell is unknown on the whole path and adds nothing.
+Networks", ICML 2017, section 3; computed by captum. A cell that is unknown, or that is its baseline, is so on the
+whole path and adds nothing, whatever its gradient.
 
 Points are doubled until the parts sum to the difference: gradients of ReLU and of bins change at corners, and the
 error falls with the number of points. A score that jumps on the path, as where a network chooses the largest of
@@ -10,6 +11,7 @@ some numbers, has no gradient that knows of the jump: what it adds stays unattri
 """
 
 from collections.abc import Callable
+from math import isfinite
 from typing import Any, NamedTuple
 
 import torch
@@ -28,7 +30,7 @@ class Attribution(NamedTuple):
     """Parts of the difference between two scores."""
 
     parts: Float[Tensor, "..."]
-    """Of each cell, in the unit of the score; 0 where the input is not known."""
+    """Of each cell, in the unit of the score; 0 where the input is not known or is its baseline."""
     score: float
     baseline_score: float
     steps: int
@@ -64,9 +66,10 @@ def attribute(
         at_once: points that ``score`` takes at most.
 
     Raises:
-        InputError: captum is not installed, or the score has no gradient.
+        InputError: captum is not installed, the score has no gradient, or one of the two is not finite.
     """
-    known = inputs.isfinite()
+    # Of the others the gradient need not be finite, as that of a root at 0.
+    known = inputs.isfinite() & (inputs != baseline)
 
     def score_of_known(cells: Float[Tensor, "points known"]) -> Float[Tensor, " points"]:
         whole, filled = (x.expand(len(cells), *inputs.shape) for x in (inputs, known))
@@ -90,6 +93,11 @@ def attribute(
         parts = torch.zeros_like(inputs)
         parts[known] = method.attribute(inputs[known][None], baselines=baseline[known][None], **path)[0]
         attribution = Attribution(parts, ends[0], ends[1], count)
+        if not isfinite(attribution.gap):
+            raise InputError(
+                "explain: on the way from the median stock the network's score or its gradient is not finite; "
+                "keep 0 out of the divisions, roots and logarithms of forward"
+            )
         if attribution.is_complete or 2 * count > most:
             return attribution
         count *= 2

@@ -44,9 +44,12 @@ class StockScore:
         for stocks in neighbourhoods(batch, stock):
             cut = batch.of_stocks(stocks)
             inside = int((stocks == stock).nonzero())
-            with torch.no_grad():
-                score = differentiable_score(task(cut))[0, inside, horizon]
-            # A network may have no score for so few stocks: not a number is not the same.
+            # A network may have no score for so few stocks: it raises, as topk does, or gives what is no number.
+            try:
+                with torch.no_grad():
+                    score = differentiable_score(task(cut))[0, inside, horizon]
+            except (RuntimeError, ValueError, IndexError):
+                continue
             if abs(score - scores[stock]) <= self.tolerance:
                 self.block, self.stock, self.is_cut = cut, inside, True
                 break

@@ -1,6 +1,7 @@
 """The parts sum to the difference of the scores, whatever the score is, and say so where it jumps."""
 
 import sys
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -51,6 +52,23 @@ def test_unknown_cells_add_nothing_and_stay_unknown_on_the_path() -> None:
     assert all(torch.equal(mask, unknown.isfinite()) for mask in seen)
     nothing = attribute(score, torch.full_like(X, torch.nan), BASE)
     assert not nothing.parts.any() and nothing.gap == 0 and nothing.is_complete
+
+
+def test_a_cell_that_is_its_baseline_adds_nothing_whatever_its_gradient() -> None:
+    at_zero = torch.where(X == 2.0, 0.0, X)
+    base = torch.where(X == 2.0, 0.0, BASE)
+    found = attribute(lambda x: (x.sign() * x.abs().sqrt()).sum((1, 2)), at_zero, base, (32, 4096))
+    assert found.parts[0, 0] == 0 and found.parts[1, 0] == pytest.approx(0.5**0.5, rel=0.01)
+    same = attribute(lambda x: x.sum((1, 2)), X, X)
+    assert not same.parts.any() and same.gap == 0 and same.is_complete
+
+
+@pytest.mark.parametrize(
+    "score", [lambda x: (x - x.clamp(max=1.0)).sqrt().sum((1, 2)), lambda x: x.sum((1, 2)) / (x[:, 1, 0] > 0)]
+)
+def test_a_score_or_a_gradient_that_is_not_finite_is_an_error(score: Callable[[Tensor], Tensor]) -> None:
+    with pytest.raises(InputError, match="the network's score or its gradient is not finite; keep 0 out of"):
+        attribute(score, X, BASE)
 
 
 def test_a_score_without_a_gradient_is_an_error() -> None:

@@ -1,6 +1,7 @@
 """The score of a cut block, and of copies of it, is that of the whole cross-section."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -62,6 +63,20 @@ def test_the_score_is_that_of_the_whole_day_and_its_attributions_sum_to_the_diff
         found = attribute(score, score.window, median, (32, 256), score.at_once)
     assert found.is_complete
     assert found.parts[:-1].any() == (name != "TabM-modulated"), "TabM reads the last row only"
+
+
+def test_a_network_that_cannot_score_few_stocks_keeps_the_whole_block(make_batch: MakeBatch) -> None:
+    task, batch = small_ranking_task("TabM-modulated"), one_day(make_batch)
+
+    def forward(batch: DayBatch, score: Any = task.network.forward) -> Forecast:
+        batch.features[-1, :, 0].topk(30)
+        forecast: Forecast = score(batch)
+        return forecast
+
+    task.network.forward = forward
+    with evaluating(task):
+        score = StockScore(task, batch, 7, 0)
+    assert not score.is_cut and score.at_once == 1
 
 
 def test_a_frozen_task_draws_nothing_and_is_as_before_afterwards(make_batch: MakeBatch) -> None:
