@@ -29,7 +29,7 @@ def exposure_series(
 
     Returns:
         Name -> Spearman correlation of score and exposure over the stocks that have both; and RankIC of the
-        neutralised score.
+        neutralised score, NaN on a day on which no exposure is known.
     """
     names = list(exposures)
 
@@ -37,7 +37,7 @@ def exposure_series(
         use = use & np.isfinite(targets)
         ranked = rank_days(scores, use).centered()
         columns: dict[str, NDArray[Any]] = {}
-        factors = []
+        factors, exposed = [], np.zeros(len(scores), dtype=bool)
         for name, exposure in zip(names, values, strict=True):
             known = use & np.isfinite(exposure)
             factor = rank_days(exposure, known).centered()
@@ -45,6 +45,7 @@ def exposure_series(
             pair = ranked if (known == use).all() else rank_days(scores, known).centered()
             columns[name] = row_correlation(pair, factor)
             factors.append(factor)
+            exposed |= known.any(axis=1)
         x = np.stack(factors, axis=1)
         gram = np.einsum("dks,dls->dkl", x, x)
         moment = np.einsum("dks,ds->dk", x, ranked)
@@ -55,7 +56,8 @@ def exposure_series(
         left = np.where(np.abs(left) > 1e-6 * size, left, 0).astype(np.float32)
         by_left, by_target = rank_days(left, use), rank_days(targets, use)
         neutral = row_correlation(by_left.centered(), by_target.centered())
-        columns["neutral"] = np.where(by_left.constant | by_target.constant, np.nan, neutral)
+        # Without an exposure all of the score is left: that day's RankIC is neutral to nothing.
+        columns["neutral"] = np.where(exposed & ~by_left.constant & ~by_target.constant, neutral, np.nan)
         return columns
 
     correlations = in_blocks(measured, score, target, counts, *exposures.values())

@@ -43,6 +43,20 @@ def test_a_copied_exposure_and_an_unknown_value_change_little() -> None:
     assert abs(holes[0] - neutral[0]) < 0.1 and holes[1] == pytest.approx(neutral[1])
 
 
+def test_a_day_on_which_no_exposure_is_known_has_no_neutral_rank_ic() -> None:
+    score, target, counts, exposures = tables()
+    _, neutral = exposure_series(score, target, counts, exposures)
+    unknown = {name: values.copy() for name, values in exposures.items()}
+    for values in unknown.values():
+        values[10:] = np.nan
+    unknown["size"][30:] = exposures["size"][30:]
+    _, found = exposure_series(score, target, counts, unknown)
+    _, size_alone = exposure_series(score, target, counts, {"size": exposures["size"]})
+    np.testing.assert_array_equal(found[:10], neutral[:10])
+    assert np.isnan(found[10:30]).all(), "all of the score is left, and nothing of it is neutral"
+    np.testing.assert_allclose(found[30:], size_alone[30:], atol=1e-12)
+
+
 def test_a_score_that_is_an_exposure_leaves_nothing() -> None:
     _, target, counts, exposures = tables()
     _, neutral = exposure_series(exposures["size"], target, counts, exposures)
