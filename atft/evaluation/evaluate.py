@@ -19,7 +19,7 @@ from atft.evaluation.horizon import measure_horizon
 from atft.evaluation.importance_file import read_importance
 from atft.evaluation.missing_days import missing_day_warnings
 from atft.evaluation.options import EvaluateOptions
-from atft.evaluation.predictions import PREDICTIONS, HorizonScores
+from atft.evaluation.predictions import PREDICTIONS
 from atft.evaluation.result import Evaluation, FileCoverage, FileEvaluation, HorizonEvaluation
 from atft.evaluation.score_rows import ScoreRows, dense_horizon, read_context, read_scores
 from atft.progress import Progress
@@ -66,7 +66,7 @@ def _evaluate_file(
     """Measure a file, and give what a comparison with others reads of it."""
     scores = read_scores(path, options.split, options.horizon)
     horizons: dict[int, HorizonEvaluation] = {}
-    one_day: HorizonScores | None = None
+    one_day = None if scores.one_day is None else dense_horizon(scores.one_day, 1).table
     with Progress(f"evaluate {name}", total=len(scores.horizons)) as progress:
         for horizon in scores.horizons:
             dense = dense_horizon(scores, horizon, context)

@@ -24,7 +24,7 @@ COMPARED = ("score", "target")
 def compared_rows(scores: ScoreRows) -> ScoreRows:
     """The rows with nothing but what a comparison reads."""
     numbers = {name: scores.rows.numbers[name] for name in COMPARED}
-    return replace(scores, rows=replace(scores.rows, numbers=numbers, texts={}))
+    return replace(scores, rows=replace(scores.rows, numbers=numbers, texts={}), one_day=None)
 
 
 def file_differences(files: Mapping[str, ScoreRows], options: EvaluateOptions) -> list[Difference]:

@@ -40,6 +40,8 @@ class ScoreRows:
     """Which one; None: the file has none, so all its rows."""
     causal: bool | None
     """False where a row says that its fold was trained after its day; None where the file does not say."""
+    one_day: "ScoreRows | None" = None
+    """The rows of 1 day, where another horizon was chosen: their targets are the daily returns of its books."""
 
     @property
     def horizons(self) -> list[int]:
@@ -94,6 +96,7 @@ def read_scores(path: str | Path, split: str | None = None, horizon: int | None 
     if not keep.any():
         raise InputError(f"{where}: no row has a score")
     horizons = _horizons(rows, horizon, notes)
+    of_one_day = keep & (horizons == 1)
     if horizon is not None:
         known = np.unique(horizons[keep]).tolist()
         if horizon not in known:
@@ -101,7 +104,7 @@ def read_scores(path: str | Path, split: str | None = None, horizon: int | None 
         leave_out("other horizon", horizons != horizon)
     chosen = _chosen_rows(rows, keep)
     member, causal = _members(chosen, notes), chosen.numbers.get("causal")
-    return ScoreRows(
+    scores = ScoreRows(
         rows=chosen,
         horizon=horizons[keep],
         member=member,
@@ -110,6 +113,11 @@ def read_scores(path: str | Path, split: str | None = None, horizon: int | None 
         split=split,
         causal=None if causal is None else bool((causal != 0).all()),
     )
+    if horizon in (None, 1) or not of_one_day.any():
+        return scores
+    daily = _chosen_rows(rows, of_one_day)
+    one_day = replace(scores, rows=daily, horizon=horizons[of_one_day], member=_members(daily, []))
+    return replace(scores, one_day=one_day)
 
 
 def dense_horizon(scores: ScoreRows, horizon: int, context: FileRows | None = None) -> DenseHorizon:

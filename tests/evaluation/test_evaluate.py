@@ -115,6 +115,17 @@ def test_a_file_measured_with_all_of_its_context_apart_has_the_figures_of_the_wh
         assert other.groups == measured.groups and "sector" in measured.groups
 
 
+def test_a_horizon_alone_has_the_figures_that_it_has_beside_the_others(tmp_path: Path) -> None:
+    frame = foreign_frame().drop("return_1d")
+    both = pl.concat([frame.with_columns(seed=1), frame.with_columns(pl.col("score").round(), seed=2)])
+    for name, rows in {"a": frame, "seeds": both}.items():
+        path = write_foreign(tmp_path / f"{name}.parquet", rows)
+        (whole,), (alone,) = (evaluate_files([path], replace(OPTIONS, horizon=h)).files for h in (None, 5))
+        assert list(alone.horizons) == [5] and whole.horizons[5].figures == alone.horizons[5].figures
+        assert alone.horizons[5].books.returns_from == "target of 1 day"
+        assert alone.coverage.dropped["other horizon"] == len(rows.filter(split="test", horizon=1))
+
+
 def test_a_file_of_weekly_scores_says_that_its_dates_count_as_trading_days(tmp_path: Path) -> None:
     frame = foreign_frame().filter(horizon=5)
     dates = frame["date"].unique().sort()
