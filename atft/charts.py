@@ -126,9 +126,8 @@ def inline_svg(figure: Any, name: str, label: str) -> Html:
     body = re.sub(r"<!--.*?-->", "", body, flags=re.S)
     body = re.sub(r"<[^>]+>", lambda tag: _short_tag(tag[0]), body)
     used = set(re.findall(r'(?:url\(|href=")#([\w-]+)', body))
-    body = re.sub(r' id="([\w.-]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", body)
-    body = re.sub(r'(url\(|href=")#', rf"\1#{name}-", body)
-    body = re.sub(r"#[0-9a-f]{6}\b", lambda m: f"var(--{_role(m[0])})", body)
+    # Tags only: a stock or a sector may be called #4a90e2.
+    body = re.sub(r"<[^>]+>", lambda tag: _own_tag(tag[0], name, used), body)
     body = re.sub(r"\n\s*", "\n", body)
     width, height = (round(72 * inches) for inches in figure.get_size_inches())
     return Html(f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{escaped(label)}">{body}</svg>')
@@ -139,6 +138,13 @@ def _short_tag(tag: str) -> str:
     tag = re.sub(r"(\.\d\d)\d+", r"\1", tag)
     tag = tag.replace("xlink:href", "href")
     return re.sub(r"font: (?:(\d+|bold) )?([\d.]+px) [^;\"]*", _font, tag)
+
+
+def _own_tag(tag: str, name: str, used: set[str]) -> str:
+    """A tag with the chart's own ids, where they are used, and with the palette's variables for colours."""
+    tag = re.sub(r' id="([\w.-]+)"', lambda m: f' id="{name}-{m[1]}"' if m[1] in used else "", tag)
+    tag = re.sub(r'(url\(|href=")#', rf"\1#{name}-", tag)
+    return re.sub(r"#[0-9a-f]{6}\b", lambda m: f"var(--{_role(m[0])})", tag)
 
 
 def _font(match: re.Match[str]) -> str:

@@ -53,6 +53,14 @@ def test_a_colour_that_is_not_of_the_palette_is_a_bug() -> None:
         inline_svg(figure, "one", "")
 
 
+def test_a_name_that_looks_like_a_colour_or_an_id_stays_as_it_is() -> None:
+    names = ["#4a90e2", 'a id="b"', 'href="#c"']
+    figure, axes = new_chart()
+    axes.set_yticks(range(len(names)), names)
+    text = inline_svg(figure, "one", "")
+    assert set(names) <= {t.text for t in ElementTree.fromstring(text).iter("text")}
+
+
 def test_three_years_of_days_get_few_labels_and_few_bytes() -> None:
     figure, axes = new_chart()
     days = [date.fromordinal(735000 + i) for i in range(750)]
