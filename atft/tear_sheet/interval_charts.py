@@ -115,4 +115,5 @@ def decay_chart(name: str, entries: Sequence[Entry], title: str) -> Drawing:
 def _with_spans(intervals: Sequence[Interval], factor: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """Values, and the lengths of their error bars below and above; 0 where an interval is not known."""
     value, low, high = (factor * np.array(ends) for ends in list(zip(*intervals, strict=True))[:3])
-    return value, np.nan_to_num([value - low, high - value])
+    # Of few draws all may be on one side of the value, where a bar has no length.
+    return value, np.nan_to_num([value - low, high - value]).clip(min=0)

@@ -1,6 +1,7 @@
 """A dot for each value and a line for each known interval; rows of one name stay two rows."""
 
 import math
+from dataclasses import replace
 from xml.etree import ElementTree
 
 from atft.evaluation.intervals import Interval
@@ -36,3 +37,13 @@ def test_bars_of_deciles_and_points_of_lags_are_in_the_files_colours(evaluation:
     assert {str(n) for n in range(1, 11)} <= set(words(deciles.svg))
     assert {"0", "1", "2", "3", "5", "10", "20"} <= set(words(decay.svg))
     assert f"{entries[0].measured.monotonicity:+.2f}" in deciles.note
+
+
+def test_an_interval_of_few_draws_beside_its_value_is_drawn(evaluation: Evaluation) -> None:
+    (entry, *_) = entries_of(evaluation, 1)
+    beside = Interval(0.1, 0.2, 0.3, 0.02, 5.0)
+    deciles = [decile._replace(mean=beside) for decile in entry.measured.deciles]
+    decay = [row._replace(rank_ic=beside) for row in entry.measured.decay]
+    few = entry._replace(measured=replace(entry.measured, deciles=deciles, decay=decay))
+    for draw in (decile_chart, decay_chart):
+        assert "var(--score)" in draw("few", [few], "1 day").svg
