@@ -78,7 +78,7 @@ def month_chart(name: str, entry: Entry, title: str) -> Drawing:
     for i, mean in enumerate(means):
         if np.isfinite(mean):
             month = months.min() + i
-            x, y = month % 12, 1970 + month // 12 - years[0]
+            x, y = month % 12, years.index(1970 + int(month) // 12)
             role = palette.GAIN if mean >= 0 else palette.LOSS
             tint = MAX_TINT * abs(mean) / max(strongest, 1e-12)
             axes.barh(y, 0.94, left=x - 0.47, height=0.9, color=role.light, alpha=tint, linewidth=0)

@@ -1,9 +1,11 @@
 """Series of days: sums before and after costs, a stroke a day, a cell a month."""
 
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
+import pytest
 
 from atft.evaluation.result import Evaluation
 from atft.tear_sheet.day_charts import (
@@ -52,6 +54,18 @@ def test_a_month_has_the_mean_of_its_days(evaluation: Evaluation) -> None:
     for month in np.unique(months[np.isfinite(values)]):
         assert f"{100 * np.nanmean(values[months == month]):+.1f}" in found
     assert {"2020", "2021", "Jan", "Dec"} <= set(found)
+
+
+def test_a_month_stands_beside_its_year_where_the_file_leaves_out_years(evaluation: Evaluation) -> None:
+    entry = entries_of(evaluation, 1)[0]
+    dates = entry.measured.dates.copy()
+    # The file is of 2020 and 2021; now of 2013 and 2021.
+    old = dates < np.datetime64("2021-01-01")
+    dates[old] -= np.timedelta64(7 * 366, "D")
+    drawing = month_chart("months", entry._replace(measured=replace(entry.measured, dates=dates)), "1 day")
+    heights = [(t.text or "", float(t.attrib["y"])) for t in ElementTree.fromstring(drawing.svg).iter("text")]
+    labels = [y for text, y in heights if text in ("2013", "2021")]
+    assert sorted({y for text, y in heights if text[0] in "+-"}) == pytest.approx(labels, abs=3)
 
 
 def test_turnover_and_stocks_are_drawn_from_zero(evaluation: Evaluation) -> None:
