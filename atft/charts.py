@@ -137,7 +137,9 @@ def _short_tag(tag: str) -> str:
     """A tag with numbers of two decimals and the page's own font."""
     tag = re.sub(r"(\.\d\d)\d+", r"\1", tag)
     tag = tag.replace("xlink:href", "href")
-    return re.sub(r"font: (?:(\d+|bold) )?([\d.]+px) [^;\"]*", _font, tag)
+    # Matplotlib before 3.11 writes size, weight and family as one property.
+    tag = re.sub(r"font: (?:(\d+|bold) )?([\d.]+px) [^;\"]*", _font, tag)
+    return re.sub(r"font-family: [^;\"]*;? ?", "", tag)
 
 
 def _own_tag(tag: str, name: str, used: set[str]) -> str:

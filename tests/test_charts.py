@@ -33,6 +33,11 @@ def test_colours_are_variables_and_the_drawing_is_well_formed() -> None:
     assert "<script" not in text and "<style" not in text
 
 
+def test_text_has_a_size_and_the_font_of_the_page() -> None:
+    styles = [t.attrib["style"] for t in ElementTree.fromstring(drawn()).iter("text")]
+    assert styles and all("font-size: " in style and "font-family" not in style for style in styles)
+
+
 def test_the_ids_of_two_charts_of_a_page_differ_and_lead_to_elements_of_their_own() -> None:
     for name in ("one", "two"):
         text = drawn(name)
