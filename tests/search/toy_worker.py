@@ -6,7 +6,7 @@ trains is another one in this process, which spares it importing torch.
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -15,13 +15,15 @@ import optuna
 from atft.publish import publish_text
 from atft.search.question.options import SweepOptions
 from atft.search.trial.failures import Interrupted, TrialFailed
+from atft.search.trial.resume import nearest_run
 
 
 def run_trial(
-    sweep: SweepOptions, trial: optuna.Trial, retried_from: Path | None, stop: Callable[[], bool]
+    sweep: SweepOptions, trial: optuna.Trial, former: Sequence[Path], stop: Callable[[], bool]
 ) -> float:
     """Sleep through the epochs, from the one after the last checkpoint on; the value is the point's distance."""
     directory = sweep.directory / f"trial_{trial.number}"
+    retried_from = nearest_run(former)
     x = trial.suggest_float("x", 0, 1)
     if sweep.base == "dies early":
         print("no such library")

@@ -6,7 +6,7 @@ the reason.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,24 +30,31 @@ class PreviousRun(NamedTuple):
     """It had ended normally; only its value did not reach the study."""
 
 
-def retried_from(trials: Sequence[FrozenTrial], number: int, root: Path) -> Path | None:
-    """The directory of the nearest ancestor of trial ``number`` that left a ``last.ckpt`` in ``root``.
+def former_directories(trials: Sequence[FrozenTrial], number: int, root: Path) -> list[Path]:
+    """The directories of the trials that trial ``number`` is a retry of, the nearest first.
 
-    None where the trial is no retry, its ancestors left none here (they ran on another machine, or for less than an
-    epoch), or the batch was halved since: a schedule counts steps. It then trains from the start, with the same
-    values.
+    Those with another batch are left out, for a schedule counts steps: after the batch was halved, a trial trains
+    from the start.
     """
     by_number = {t.number: t for t in trials}
     trial = by_number[number]
     halved = trial.user_attrs.get("halved_batch")
+    directories = []
     while "retry_of" in trial.user_attrs:
         trial = by_number[trial.user_attrs["retry_of"]]
         if trial.user_attrs.get("halved_batch") != halved:
-            return None
-        directory = root / str(trial.user_attrs.get("directory", "nowhere"))
-        if (directory / LAST).exists() or any(directory.glob(f"fold_*/{LAST}")):
-            return directory
-    return None
+            break
+        if "directory" in trial.user_attrs:
+            directories.append(root / str(trial.user_attrs["directory"]))
+    return directories
+
+
+def nearest_run(directories: Iterable[Path]) -> Path | None:
+    """The first directory with a ``last.ckpt``; None where none has one here.
+
+    A trial of another machine left none here, and one that ended within its first epoch left none at all.
+    """
+    return next((directory for directory in directories if (directory / LAST).exists()), None)
 
 
 def read_previous(directory: Path, alarms: list[str], epochs: int) -> PreviousRun | None:

@@ -8,7 +8,7 @@ none, or has folds still to train, fails for time. Epochs that a retry resumes f
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,16 +27,17 @@ from atft.search.study.files import CONFIG, receipt_digests
 from atft.search.trial.failures import Interrupted, TrialFailed
 from atft.search.trial.fit import fit
 from atft.search.trial.record import TrialRecord
+from atft.search.trial.resume import nearest_run
 
 
 def run_trial(
-    sweep: SweepOptions, trial: optuna.Trial, retried_from: Path | None, stop: Callable[[], bool]
+    sweep: SweepOptions, trial: optuna.Trial, former: Sequence[Path], stop: Callable[[], bool]
 ) -> float:
     """Train one trial in this process, in ``<root>/<study>/trial_<n>``, and return its objective.
 
-    A retry resumes from the last checkpoint in ``retried_from``; ``stop`` is called before training and after each
-    epoch. Raises optuna.TrialPruned where the pruner ends it, TrialFailed where it has no value, and
-    Interrupted, resumable, where ``stop()`` was true.
+    A retry resumes from the nearest of the ``former`` directories with a checkpoint, each fold from the nearest
+    with one of that fold; ``stop`` is called before training and after each epoch. Raises optuna.TrialPruned where
+    the pruner ends it, TrialFailed where it has no value, and Interrupted, resumable, where ``stop()`` was true.
     """
     point = suggest(trial, sweep.space)
     with TrialRecord(sweep, trial, stop) as record:
@@ -47,13 +48,13 @@ def run_trial(
         if trial.user_attrs.get("halved_batch"):
             record.retries.append(halve_batch(config))
         if sweep.folds is None:
-            record.value = value = fit(record, config, record.directory, retried_from)
+            record.value = value = fit(record, config, record.directory, nearest_run(former))
         else:
-            record.value = value = mean_over_folds(record, config, retried_from)
+            record.value = value = mean_over_folds(record, config, former)
     return value
 
 
-def mean_over_folds(record: TrialRecord, config: dict[str, Any], retried_from: Path | None) -> float:
+def mean_over_folds(record: TrialRecord, config: dict[str, Any], former: Sequence[Path]) -> float:
     """Train on each fold, in ``fold_<i>`` of the trial's directory, and report the running mean at step = fold.
 
     Raises as `fit` does, and TrialFailed where the time is over before the last fold.
@@ -73,15 +74,15 @@ def mean_over_folds(record: TrialRecord, config: dict[str, Any], retried_from: P
         fold_directory = directory / f"fold_{fold}"
         fold_directory.mkdir()
         record.heartbeat.fold = fold
-        previous = retried_from / fold_directory.name if retried_from is not None else None
-        previous = previous if previous is not None and previous.is_dir() else None
+        # The last trial may have been stopped before it reached a fold that one before it had trained.
+        previous = nearest_run(place / fold_directory.name for place in former)
         fold_config = {**config, "data": {**config["data"], "split": asdict(split)}}
         values.append(fit(record, fold_config, fold_directory, previous, is_fold=True))
         mean = math.fsum(values) / len(values)
         val = period_days(manifest.dates, split, reach, lookback)["val"][[0, -1]]
         dates = [manifest.dates[day].isoformat() for day in val]
         trained.append({"fold": fold, "val": dates, sweep.metric: values[-1]})
-        _publish_folds(record, mean, trained, retried_from)
+        _publish_folds(record, mean, trained, former)
         trial.report(mean, step=fold)
         if fold + 1 == len(splits):
             break
@@ -97,12 +98,12 @@ def mean_over_folds(record: TrialRecord, config: dict[str, Any], retried_from: P
 
 
 def _publish_folds(
-    record: TrialRecord, mean: float, trained: list[dict[str, Any]], retried_from: Path | None
+    record: TrialRecord, mean: float, trained: list[dict[str, Any]], former: Sequence[Path]
 ) -> None:
     """Write the folds that are trained into the trial's own metrics and receipt."""
     metric, digests = record.sweep.metric, receipt_digests(record.labels)
     metrics = {"final": {metric: mean}, "folds": trained, "digests": digests}
     publish_json(record.directory / "metrics.json", metrics)
     receipt = Receipt(run=str(record.directory), digests=digests, metrics={metric: mean})
-    receipt.retried_from = str(retried_from) if retried_from is not None else None
+    receipt.retried_from = str(former[0]) if former else None
     write_receipt(receipt, record.directory)

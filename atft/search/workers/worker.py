@@ -27,7 +27,7 @@ from atft.search.study.sampling import make_sampler, points_drawn
 from atft.search.study.storage import storage_errors
 from atft.search.study.study import open_study
 from atft.search.trial.failures import Interrupted, TrialFailed
-from atft.search.trial.resume import retried_from
+from atft.search.trial.resume import former_directories
 from atft.search.trial.run import run_trial
 from atft.search.workers.process import run_child
 
@@ -94,9 +94,9 @@ def train_in_slot(sweep: SweepOptions, trial: optuna.Trial, stop: Callable[[], b
         raise Surplus(f"trial {trial.number} was created in a race, beyond the {sweep.n_trials} wanted")
     # From here on the trial counts as begun: if it ends without a reason, it has crashed.
     trial.set_user_attr("directory", str(sweep.trial_directory(trial.number).relative_to(sweep.root)))
-    source = retried_from(study.get_trials(deepcopy=False), trial.number, Path(sweep.root))
+    former = former_directories(study.get_trials(deepcopy=False), trial.number, Path(sweep.root))
     try:
-        return run_trial(sweep, trial, source, stop)
+        return run_trial(sweep, trial, former, stop)
     except TrialFailed as error:
         trial.set_user_attr("failure", Failure(error.kind, error.reason).as_attribute())
         raise

@@ -10,7 +10,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from atft.search.trial.resume import read_previous, report_again, retried_from
+from atft.search.trial.resume import former_directories, nearest_run, read_previous, report_again
 
 
 @pytest.fixture
@@ -85,21 +85,25 @@ def retry(number: int, of: int | None, **attributes: object) -> optuna.trial.Fro
     return made
 
 
-def test_a_retry_continues_its_nearest_ancestor_with_a_checkpoint(tmp_path: Path) -> None:
-    trials = [retry(0, None), retry(1, 0), retry(2, 1)]
-    assert retried_from(trials, 2, tmp_path) is None
-    for place, name in (("trial_0", "last.ckpt"), ("trial_1/fold_0", "last.ckpt")):
-        (tmp_path / "s" / place).mkdir(parents=True)
-        (tmp_path / "s" / place / name).touch()
-        assert retried_from(trials, 2, tmp_path) == tmp_path / "s" / place.partition("/")[0]
-    assert retried_from(trials, 0, tmp_path) is None
+def test_the_trials_that_a_retry_takes_the_place_of_are_named_from_the_nearest_on(tmp_path: Path) -> None:
+    never_began = create_trial(state=TrialState.FAIL, user_attrs={"retry_of": 0})
+    never_began.number = 1
+    trials = [retry(0, None), never_began, retry(2, 1), retry(3, 2), retry(4, None)]
+    assert former_directories(trials, 3, tmp_path) == [tmp_path / "s/trial_2", tmp_path / "s/trial_0"]
+    assert former_directories(trials, 4, tmp_path) == []
+
+
+def test_the_nearest_run_is_the_first_with_a_checkpoint(tmp_path: Path) -> None:
+    places = [tmp_path / name for name in ("absent", "empty", "near", "far")]
+    for place in places[1:]:
+        place.mkdir()
+    assert nearest_run(places) is None
+    for place in places[3:1:-1]:
+        (place / "last.ckpt").touch()
+        assert nearest_run(places) == place
 
 
 def test_a_checkpoint_of_the_whole_batch_is_not_continued_with_half_of_it(tmp_path: Path) -> None:
     trials = [retry(0, None), retry(1, 0, halved_batch=True), retry(2, 1, halved_batch=True)]
-    (tmp_path / "s/trial_0").mkdir(parents=True)
-    (tmp_path / "s/trial_0/last.ckpt").touch()
-    assert retried_from(trials, 1, tmp_path) is None
-    (tmp_path / "s/trial_1").mkdir()
-    (tmp_path / "s/trial_1/last.ckpt").touch()
-    assert retried_from(trials, 2, tmp_path) == tmp_path / "s/trial_1"
+    assert former_directories(trials, 1, tmp_path) == []
+    assert former_directories(trials, 2, tmp_path) == [tmp_path / "s/trial_1"]

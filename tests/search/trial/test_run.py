@@ -43,7 +43,7 @@ class Small(NamedTuple):
 
     def run(
         self,
-        retried_from: Path | None = None,
+        *former: Path,
         stop: Callable[[], bool] = lambda: False,
         params: dict[str, Any] | None = None,
         **attributes: Any,
@@ -54,7 +54,7 @@ class Small(NamedTuple):
 
         def objective(trial: optuna.Trial) -> float:
             try:
-                return run_trial(self.sweep, trial, retried_from, stop)
+                return run_trial(self.sweep, trial, former, stop)
             except optuna.TrialPruned as error:
                 pruned.append(error)
                 raise
@@ -201,7 +201,7 @@ def test_an_interrupted_trial_goes_on_as_if_nothing_had_happened(small: Callable
     assert read_receipt(stopped).status == "stopped"
     assert (read_trial(stopped) or {})["outcome"] == read_receipt(stopped).outcome == "interrupted"
     assert int(torch.load(stopped / "last.ckpt")["epoch"]) == 0
-    resumed = sweep.run(retried_from=stopped)
+    resumed = sweep.run(stopped)
     whole = sweep.run()
     assert resumed == whole
     assert sweep.frozen(1).intermediate_values == sweep.frozen(2).intermediate_values
@@ -221,7 +221,7 @@ def test_only_validated_epochs_are_reported_and_a_retry_reports_no_other(small: 
     with pytest.raises(Interrupted):
         sweep.run(stop=after(3))
     assert set(sweep.frozen(0).intermediate_values) == {1}
-    assert sweep.run(retried_from=sweep.trial(0)) == sweep.run()
+    assert sweep.run(sweep.trial(0)) == sweep.run()
     values = [sweep.frozen(n).intermediate_values for n in (1, 2)]
     assert values[0] == values[1] and set(values[0]) == {1, 3}
     assert values[0][1] == sweep.frozen(0).intermediate_values[1]
@@ -241,7 +241,7 @@ def test_a_trial_that_had_all_its_epochs_is_not_trained_again(
         raise AssertionError("training again")
 
     monkeypatch.setattr(RankingTask, "training_step", trains)
-    assert sweep.run(retried_from=former) == whole.value
+    assert sweep.run(former) == whole.value
     assert sweep.frozen(0).intermediate_values == whole.intermediate_values
     receipt = read_receipt(sweep.trial(0))
     assert (receipt.status, receipt.outcome, receipt.run) == ("completed", "complete", str(sweep.trial(0)))
@@ -260,7 +260,7 @@ def test_an_epoch_whose_checkpoint_was_never_written_is_trained_again(
     ):
         content = json.loads((interrupted / name).read_text())
         (interrupted / name).write_text(json.dumps({**content, **changes}))
-    assert sweep.run(retried_from=interrupted) == whole.value < 0.99
+    assert sweep.run(interrupted) == whole.value < 0.99
     assert sweep.frozen(0).intermediate_values == whole.intermediate_values
 
 
@@ -280,7 +280,7 @@ def test_a_trial_that_broke_within_an_epoch_goes_on_from_there(
         sweep.run()
     last = torch.load(sweep.trial(0) / "last.ckpt")
     assert last["epoch"] == 1 and last["global_step"] % 3 == 0
-    assert sweep.run(retried_from=sweep.trial(0)) == whole.value
+    assert sweep.run(sweep.trial(0)) == whole.value
     assert sweep.frozen(1).intermediate_values == whole.intermediate_values
     receipt = read_receipt(sweep.trial(1))
     assert receipt.resumed_from == str(sweep.trial(0) / "last.ckpt") and receipt.alarms == []
@@ -292,7 +292,7 @@ def test_a_damaged_former_trial_is_not_used_and_the_receipt_warns(
 ) -> None:
     sweep, path = small(), interrupted / damage
     path.write_bytes(path.read_bytes()[:1000])
-    assert sweep.run(retried_from=interrupted) == shared.frozen(0).value
+    assert sweep.run(interrupted) == shared.frozen(0).value
     receipt = read_receipt(sweep.trial(0))
     assert receipt.resumed_from is None and receipt.retried_from == str(interrupted)
     assert len(receipt.alarms) == 1 and "training starts from the beginning" in receipt.alarms[0]
@@ -312,7 +312,7 @@ def test_a_pruned_trial_leaves_a_whole_run_with_the_reason(small: Callable[..., 
     assert (read_trial(place) or {})["outcome"] == receipt.outcome == "pruned"
     # Its retry, had it been killed before it could tell, is pruned too, and trains nothing.
     with pytest.raises(optuna.TrialPruned, match="pruned by median at epoch 2"):
-        sweep.run(retried_from=place)
+        sweep.run(place)
 
 
 def test_after_the_last_epoch_nothing_is_pruned(small: Callable[..., Small]) -> None:
@@ -338,7 +338,7 @@ def test_a_retry_has_the_time_that_the_epochs_before_it_have_left(small: Callabl
     metrics = json.loads((stopped / "metrics.json").read_text())
     metrics["epochs"][0]["seconds"] = 3601.0
     (stopped / "metrics.json").write_text(json.dumps(metrics))
-    sweep.run(retried_from=stopped)
+    sweep.run(stopped)
     assert len(epochs_of(sweep.trial(1))) == 2
     assert "limits.minutes: 60 minutes were over after epoch 2" in read_receipt(sweep.trial(1)).reason
 
@@ -460,11 +460,24 @@ def test_an_interrupted_trial_of_folds_keeps_the_folds_it_has(small: Callable[..
     sweep = small(folds=2, limits={"epochs": 1})
     with pytest.raises(Interrupted, match="after fold 1"):
         sweep.run(stop=after(1))
-    resumed = sweep.run(retried_from=sweep.trial(0))
+    resumed = sweep.run(sweep.trial(0))
     assert resumed == sweep.run()
     first = read_receipt(sweep.trial(1) / "fold_0")
     assert first.retried_from == str(sweep.trial(0) / "fold_0")
     assert read_receipt(sweep.trial(1) / "fold_1").retried_from is None
+
+
+def test_a_trial_of_folds_that_is_stopped_again_at_once_keeps_every_fold(small: Callable[..., Small]) -> None:
+    sweep = small(folds=2, limits={"epochs": 2})
+    with pytest.raises(Interrupted, match="after epoch 1"):
+        sweep.run(stop=after(3))  # fold 0 is whole, fold 1 has one epoch of two
+    with pytest.raises(Interrupted, match="after fold 1"):
+        sweep.run(sweep.trial(0), stop=after(1))
+    assert not (sweep.trial(1) / "fold_1").exists()
+    assert sweep.run(sweep.trial(1), sweep.trial(0)) == sweep.run()
+    whole, resumed = (read_receipt(sweep.trial(2) / f"fold_{i}") for i in (0, 1))
+    assert whole.retried_from == str(sweep.trial(1) / "fold_0")
+    assert resumed.resumed_from == str(sweep.trial(0) / "fold_1" / "last.ckpt")
 
 
 def test_folds_are_pruned_between_them(small: Callable[..., Small]) -> None:

@@ -2,7 +2,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import optuna
@@ -29,7 +29,7 @@ def train(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[optuna.Trial],
 
     def end_with(end: Callable[[optuna.Trial], float]) -> None:
         def run_trial(
-            sweep: SweepOptions, trial: optuna.Trial, source: Path | None, stop: Callable[[], bool]
+            sweep: SweepOptions, trial: optuna.Trial, former: Sequence[Path], stop: Callable[[], bool]
         ) -> float:
             trial.suggest_float("x", 0, 1)
             return end(trial)
