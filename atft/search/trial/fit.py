@@ -18,7 +18,7 @@ from atft.callbacks.record.messages import append_log
 from atft.callbacks.record.receipt import read_receipt, write_receipt
 from atft.callbacks.record.run_checkpoint import Measured, measured_of, selected_epoch
 from atft.checkpoint_file import BEST
-from atft.commands.resume import LAST
+from atft.commands.resume import LAST, keep_last
 from atft.errors import InputError
 from atft.search.question.frozen import data_digest
 from atft.search.study.files import PROGRESS, TRIAL, receipt_digests
@@ -140,9 +140,10 @@ def value_of(selected: Measured, metric: str, directory: Path) -> float:
 
 def take_over(previous: PreviousRun, directory: Path, metric: str) -> float:
     """Copy the files of a run that had ended normally into this one's directory, without training."""
-    shutil.copytree(
-        previous.directory, directory, dirs_exist_ok=True, ignore=shutil.ignore_patterns(TRIAL, PROGRESS)
-    )
+    others = shutil.ignore_patterns(TRIAL, PROGRESS, LAST)
+    shutil.copytree(previous.directory, directory, dirs_exist_ok=True, ignore=others)
+    # Last: a directory that a kill left without it is no run to resume, and the previous one is.
+    keep_last(str(previous.directory / LAST), directory)
     receipt = read_receipt(directory)
     selected = measured_of(directory / BEST)
     value = value_of(selected, metric, directory)

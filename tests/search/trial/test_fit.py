@@ -21,8 +21,9 @@ from atft.runs.run_trainer import RunTrainer
 from atft.search.question.options import SweepOptions
 from atft.search.study.outcome import Outcome
 from atft.search.trial.failures import TrialFailed
-from atft.search.trial.fit import _end_wandb_runs, fit, receipt_metrics, value_of
+from atft.search.trial.fit import _end_wandb_runs, fit, receipt_metrics, take_over, value_of
 from atft.search.trial.record import TrialRecord
+from atft.search.trial.resume import PreviousRun, nearest_run
 from atft.tasks.ranking import RankingTask
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::DeprecationWarning")
@@ -121,3 +122,20 @@ def test_the_runs_of_a_process_share_a_cache_and_end_alike(tiny_run: Any, make_s
         opened.append(shared_cache.cache_info().misses)
     assert values[0] == values[1] and read_receipt(trial.directory).outcome == Outcome.COMPLETE
     assert opened[0] == opened[1]  # the second opened none
+
+
+def test_a_run_that_is_taken_over_has_its_checkpoint_once_all_else_is_copied(
+    tiny_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    previous, copy = PreviousRun(tiny_run.directory, [], over=True), tmp_path / "trial_1"
+
+    def killed(*_: Any) -> None:
+        raise InterruptedError
+
+    with monkeypatch.context() as patch, pytest.raises(InterruptedError):
+        patch.setattr("atft.search.trial.fit.keep_last", killed)
+        take_over(previous, copy, "val/rank_ic")
+    assert (copy / "best_model.ckpt").is_file()
+    assert nearest_run([copy, tiny_run.directory]) == tiny_run.directory
+    take_over(previous, copy, "val/rank_ic")
+    assert (copy / "last.ckpt").read_bytes() == (tiny_run.directory / "last.ckpt").read_bytes()
