@@ -5,6 +5,7 @@ that the next start tries them again from their own checkpoints. A database that
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from atft.errors import InputError, counted
 from atft.search.question.frozen import identify
 from atft.search.show.arguments import sweep_arguments
 from atft.search.study.files import publish_study_files, read_trial
-from atft.search.study.outcome import Outcome
+from atft.search.study.outcome import Outcome, finished
 from atft.search.study.storage import open_storage
 from atft.search.study.study import set_identity
 
@@ -43,9 +44,9 @@ def run(arguments: list[str]) -> int:
     set_identity(study, sweep, identity)
     study.set_user_attr("study_id", str(records[0]["study_id"]))
     publish_study_files(study, sweep)
-    finished = sum(record["outcome"] in STATES for record in records)
+    ended = len(finished(study.trials))
     plain_console().print(
-        f"study {sweep.study}: {counted(len(records), 'trial')} entered again, {finished} of them finished; "
+        f"study {sweep.study}: {counted(len(records), 'trial')} entered again, {ended} of them finished; "
         f"the next start of the sweep goes on from here",
         soft_wrap=True,
     )
@@ -84,25 +85,30 @@ def restore(
         raise InputError(
             f"rebuild: the database has study {name!r} already; it is not lost, or move the file away first"
         ) from error
+    # A process may be killed between the file of its trial and the study: then the retry has the outcome.
+    retried = {record["user_attrs"].get("retry_of") for record in records}
     number = 0
     for record in records:
         for _ in range(number, int(record["number"])):
             lost = {"outcome": Outcome.SURPLUS}
             study.add_trial(create_trial(state=TrialState.FAIL, user_attrs=lost))
-        study.add_trial(_frozen(record))
+        outcome = Outcome.FAILED if record["number"] in retried else record["outcome"]
+        study.add_trial(_frozen(record, STATES.get(outcome, TrialState.FAIL)))
         number = int(record["number"]) + 1
     return study
 
 
-def _frozen(record: Mapping[str, Any]) -> FrozenTrial:
-    state = STATES.get(record["outcome"], TrialState.FAIL)
+def _frozen(record: Mapping[str, Any], state: TrialState) -> FrozenTrial:
+    enqueued = record.get("enqueued")  # absent from files of a former version
     trial = create_trial(
         state=state,
         value=record["value"] if state == TrialState.COMPLETE else None,
         params=record["params"],
         distributions={k: json_to_distribution(json.dumps(d)) for k, d in record["distributions"].items()},
-        intermediate_values={int(step): value for step, value in record["values"].items()},
+        # A value that is no number is null in the file.
+        intermediate_values={int(k): math.nan if v is None else v for k, v in record["values"].items()},
         user_attrs=record["user_attrs"],
+        system_attrs={"fixed_params": enqueued} if enqueued else {},
     )
     trial.datetime_start = _local_time(record["started"]) or trial.datetime_start
     trial.datetime_complete = _local_time(record["ended"]) or trial.datetime_complete

@@ -95,6 +95,7 @@ def publish_trial(
         "reason": reason,
         "distributions": {k: json.loads(distribution_to_json(d)) for k, d in trial.distributions.items()},
         "user_attrs": attributes,
+        "enqueued": trial.system_attrs.get("fixed_params"),
         "ended": None if outcome == Outcome.RUNNING else now(),
     }
     publish_json(directory / TRIAL, content)

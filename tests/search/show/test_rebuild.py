@@ -1,5 +1,7 @@
 """A lost database comes back from the trials' directories."""
 
+import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +13,15 @@ import pytest
 from atft.errors import InputError
 from atft.search.question.frozen import identify
 from atft.search.question.options import SweepOptions, read_sweep
+from atft.search.question.space import suggest
 from atft.search.show.rebuild import read_trials, restore, run
+from atft.search.study.budget import due_for_retry
 from atft.search.study.files import publish_trial, study_labels
-from atft.search.study.outcome import Outcome, outcome_of
+from atft.search.study.outcome import Outcome, finished, outcome_of
 from atft.search.study.study import begin_study, open_study
+
+HIDDEN, LR = "model.network.init_args.hidden_size", "model.optimizer.init_args.lr"
+SPACE = {HIDDEN: {"type": "int", "low": 4, "high": 12, "step": 4}}
 
 
 @pytest.fixture
@@ -100,9 +107,62 @@ def test_trials_of_another_question_or_of_two_studies_are_errors(
         run(["--config", str(write_sweep())])
 
 
+def test_a_trial_that_was_retried_stays_failed_whatever_its_file_says(
+    lost: Callable[..., tuple[Path, optuna.Study]],
+    make_sweep: Callable[..., SweepOptions],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    # Killed between its file and the study: the file says complete, the study failed it, and its retry copied it.
+    path, _ = lost(values=[0.01, 0.02])
+    sweep = make_sweep()
+    retry = sweep.directory / "trial_1" / "trial.json"
+    record = json.loads(retry.read_text())
+    record["user_attrs"] |= {"retry_of": 0, "attempt": 1}
+    retry.write_text(json.dumps(record))
+    run(["--config", str(path)])
+    assert "2 trials entered again, 1 of them finished" in capsys.readouterr().out
+    trials = open_study(sweep).trials
+    assert [outcome_of(t) for t in trials] == ["failed", "complete"]
+    assert [t.number for t in finished(trials)] == [1] and due_for_retry(trials, max_retry=2) == []
+
+
+@pytest.mark.parametrize("point", [{HIDDEN: 8}, {LR: 1}], ids=["of some keys", "of a whole number"])
+def test_an_enqueued_point_that_was_tried_is_not_enqueued_again(
+    point: dict[str, Any], write_sweep: Callable[..., Path], own_config: Path
+) -> None:
+    space = {HIDDEN: SPACE[HIDDEN], LR: {"type": "float", "low": 0, "high": 2}}
+    path = write_sweep(space=space, enqueue=[point])
+    sweep = read_sweep(path)
+    study = begin_study(sweep, identify(sweep))
+
+    def train(trial: optuna.Trial) -> float:
+        suggest(trial, sweep.space)
+        publish_trial(sweep.trial_directory(0), study_labels(study), study.trials[0], Outcome.COMPLETE, 0.1)
+        return 0.1
+
+    study.optimize(train, n_trials=1)
+    (sweep.directory / "study.db").unlink()
+    run(["--config", str(path)])
+    assert len(begin_study(sweep, identify(sweep)).trials) == 1
+
+
 def test_without_directories_there_is_nothing_to_rebuild_from(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nothing to rebuild from"):
         read_trials(tmp_path)
+
+
+def test_an_epoch_without_a_number_is_restored_as_one(tmp_path: Path) -> None:
+    trial = optuna.trial.create_trial(value=0.1, intermediate_values={0: math.nan, 1: 0.1})
+    publish_trial(tmp_path / "trial_0", {"study_id": "a"}, trial, Outcome.COMPLETE, 0.1)
+    study = restore(
+        optuna.storages.RDBStorage(f"sqlite:///{tmp_path / 'study.db'}"),
+        "s",
+        "maximize",
+        read_trials(tmp_path),
+    )
+    assert (
+        math.isnan(study.trials[0].intermediate_values[0]) and study.trials[0].intermediate_values[1] == 0.1
+    )
 
 
 def test_a_restored_study_has_no_trial_that_none_reported() -> None:
