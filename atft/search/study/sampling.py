@@ -20,7 +20,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from atft.search.question.options import SweepOptions
-from atft.search.question.space import Space, distribution, draw, grid_points
+from atft.search.question.space import Point, Space, distribution, draw, grid_points, setting
 from atft.search.study.budget import point_of
 from atft.search.study.outcome import is_surplus
 from atft.search.study.storage import experimental_optuna
@@ -98,18 +98,23 @@ class Grid(optuna.samplers.BaseSampler):
     ) -> dict[str, Any]:
         """A point that no other trial has."""
         others = [
-            point_of(t)
+            self._as_written(point_of(t))
             for t in study.get_trials(deepcopy=False)
             if t.number != trial.number and t.state != TrialState.FAIL
         ]
         points = grid_points(self.space)
         self.rng.shuffle(points)
-        fixed = point_of(trial)  # an enqueued trial may have values already
-        points = [p for p in points if all(p[key] == value for key, value in fixed.items())] or points
-        return next((p for p in points if p not in others), points[0])
+        fixed = self._as_written(point_of(trial)).items()  # an enqueued trial may have values already
+        points = [p for p in points if fixed <= self._as_written(p).items()] or points
+        return next((p for p in points if self._as_written(p) not in others), points[0])
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """A key that the trial's enqueued point leaves out."""
         return draw(self.space[param_name], self.rng)
+
+    def _as_written(self, point: Point) -> Point:
+        """A point with 0.3 for the third step of 0.1, which is 0.30000000000000004."""
+        numbers = {key for key, dimension in self.space.items() if dimension["type"] == "float"}
+        return {k: setting(self.space[k], v) if k in numbers else v for k, v in point.items()}

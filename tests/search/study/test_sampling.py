@@ -94,6 +94,22 @@ def test_a_grid_tries_each_point_once_and_a_failed_one_again(make_sweep: MakeSwe
     study.optimize(objective, n_trials=1)  # nothing is open: it draws again instead of failing
 
 
+def test_a_grid_knows_an_enqueued_point_whose_steps_are_rounded(make_sweep: MakeSweep) -> None:
+    # The third step of 0.1 is 0.30000000000000004, which nobody writes.
+    step = {"type": "float", "low": 0.1, "high": 0.6, "step": 0.1}
+    sweep = make_sweep(space={"a": step}, n_trials=6, sampler={"name": "grid"}, enqueue=[{"a": 0.3}])
+    study = optuna.create_study(sampler=make_sampler(sweep))
+    study.enqueue_trial(sweep.enqueue[0])
+    study.optimize(lambda trial: float(suggest(trial, sweep.space)["a"]), n_trials=6)
+    assert sorted(round(t.params["a"], 6) for t in study.trials) == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    two = make_sweep(space={"a": step, "b": GRID["b"]}, sampler={"name": "grid"})
+    study = optuna.create_study(sampler=make_sampler(two))
+    for _ in range(2):
+        study.enqueue_trial({"a": 0.3})
+    study.optimize(lambda trial: float(suggest(trial, two.space)["a"]), n_trials=2)
+    assert sorted(tuple(t.params.values()) for t in study.trials) == [(0.3, "x"), (0.3, "y")]
+
+
 def stopped_after(sweep: SweepOptions, values: list[float]) -> int | None:
     """Epochs that a trial with these values gets, after 6 trials that were better at every epoch."""
     study = optuna.create_study(pruner=make_pruner(sweep), direction=sweep.direction)
