@@ -234,12 +234,13 @@ def _check_keys(sweep: SweepOptions) -> None:
     if both:
         raise InputError(f"{both[0]} is in space and in fixed; keep one")
     blocks = {key: dimension.get("choices") for key, dimension in sweep.space.items()} | sweep.fixed
+    plain = [key for key, block in blocks.items() if not isinstance(block, dict)]
     for key in blocks:
-        check_moved(key, "space: " if key in sweep.space else "fixed: ")
-        if not re.fullmatch(r"[^.\s]+(\.[^.\s]+)*", key):
+        if not isinstance(key, str) or not re.fullmatch(r"[^.\s]+(\.[^.\s]+)*", key):
             raise InputError(f"space and fixed are named by dotted keys, got {key!r:.60}")
-        above = next((other for other in blocks if key.startswith(f"{other}.")), None)
-        if above is not None and not isinstance(blocks[above], dict):
+        check_moved(key, "space: " if key in sweep.space else "fixed: ")
+        above = next((other for other in plain if key.startswith(f"{other}.")), None)
+        if above is not None:
             raise InputError(f"{key} is inside of {above}, which is set too; keep one")
     for key in (*flat_keys(sweep.fixed), *searched_keys(sweep.space)):
         if key in OF_THE_SWEEP:

@@ -66,6 +66,11 @@ def _check_choices(name: str, choices: Any) -> None:
     if not isinstance(choices, list | dict):
         raise InputError(f"{name}: choices must be a list, or names with their blocks, got {choices!r:.60}")
     for number, choice in enumerate(choices):
+        if isinstance(choices, dict) and not isinstance(choice, str):
+            raise InputError(
+                f"{name}: the name of a block is a word, got {choice!r:.60}; put it in quotes, for YAML reads off "
+                "as false"
+            )
         if not isinstance(choice, Scalar):
             raise InputError(
                 f"{name}: a choice is a number, a word, true, false or null, got {choice!r:.60}; "
@@ -193,7 +198,7 @@ def check_point(space: Space, point: Any, name: str) -> None:
         raise InputError(f"{name} must be a mapping of keys of space, got {point!r:.60}")
     for key, value in point.items():
         if key not in space:
-            raise InputError(f"{name}: no key {key!r:.60} in space{nearest(key, space)}")
+            raise InputError(f"{name}: no key {key!r:.60} in space{nearest(str(key), space)}")
         if not contains(space[key], value):
             raise InputError(f"{name}: {key} must lie in {in_words(space[key])}, got {value!r:.60}")
 

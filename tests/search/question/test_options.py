@@ -168,6 +168,11 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
         {"fixed": {"model.optimizer.init_args": 3}},
         f"{LR} is inside of model.optimizer.init_args, which is set too; keep one",
     ),
+    "a key within a value that is inside of a block": (
+        {"fixed": {"model": {"lr": {"a": 1}}, "model.lr": 3, "model.lr.a": 4}},
+        "model.lr.a is inside of model.lr, which is set too; keep one",
+    ),
+    "a key that is a number": ({"fixed": {3: 1}}, "space and fixed are named by dotted keys, got 3"),
     "a key with a hole": ({"fixed": {"model..lr": 1}}, "named by dotted keys, got 'model..lr'"),
     "the sweep's own epochs": (
         {"fixed": {"trainer.max_epochs": 3}},

@@ -157,6 +157,11 @@ INVALID: list[tuple[Any, str]] = [
     ({"type": "categorical", "choices": [1, 2, 1]}, "the choice 1 is given twice"),
     ({"type": "categorical", "choices": [[1], [2]]}, "give blocks of configuration a name"),
     (
+        {"type": "categorical", "choices": {False: {"a": 1}, "cosine": {"a": 2}}},
+        "the name of a block is a word, got False; put it in quotes",
+    ),
+    ({"type": "categorical", "choices": {8: {"a": 1}, 16: {"a": 2}}}, "is a word, got 8; put it in quotes"),
+    (
         {"type": "categorical", "choices": "ab"},
         "choices must be a list, or names with their blocks, got 'ab'",
     ),
@@ -239,6 +244,7 @@ def test_optuna_is_asked_for_what_is_in_the_space() -> None:
         ({"lr": 1.0}, r"enqueue: point 1: lr must lie in \[1e-05, 0.001\], got 1.0"),
         ({"l": 1e-4}, r"enqueue: point 1: no key 'l' in space; did you mean 'lr'\?"),
         ({"batch_size": 100}, r"batch_size must lie in \[2048, 4096, 8192\], got 100"),
+        ({1: 1e-4}, r"enqueue: point 1: no key 1 in space"),
         (3, r"enqueue: point 1 must be a mapping of keys of space, got 3"),
         ({"gat_layers": 2.5}, r"gat_layers must lie in \[2, 4\], got 2.5"),
     ],
