@@ -27,6 +27,25 @@ class WeightAverage(WeightAveraging):
     def __init__(self, update: Update | None = None) -> None:
         # Without buffers torch copies them from the task after each step.
         super().__init__(device=None, use_buffers=False, multi_avg_fn=update)
+        self._swapped = False
+        """The task has the averaged weights, and the average the task's."""
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Begin a new average where a training begins, whatever a training before it has left."""
+        if stage == "fit":
+            self._latest_update_step, self._swapped = 0, False
+        super().setup(trainer, pl_module, stage)
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Save the average and the task's weights under their own names, also in the middle of a validation."""
+        super().on_save_checkpoint(trainer, pl_module, checkpoint)
+        if self._swapped:
+            checkpoint["state_dict"], checkpoint["current_model_state"] = (
+                checkpoint["current_model_state"],
+                checkpoint["state_dict"],
+            )
 
     @torch.no_grad()
     def _swap_models(self, pl_module: pl.LightningModule) -> None:
@@ -34,6 +53,7 @@ class WeightAverage(WeightAveraging):
             average = averaged.clone()
             averaged.copy_(present)
             present.copy_(average)
+        self._swapped = not self._swapped
 
     @torch.no_grad()
     def _copy_average_to_current(self, pl_module: pl.LightningModule) -> None:

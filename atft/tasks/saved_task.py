@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Self
 
+from lightning.pytorch.callbacks import WeightAveraging
 from lightning.pytorch.trainer.states import TrainerFn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -91,6 +92,10 @@ class SavedTask(LoggedMetrics):
         return 0 if data is None else data.seed
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if (
+            "callbacks" not in checkpoint
+        ):  # of weights alone: Lightning asks no callback for the averaged ones
+            self._take_average(checkpoint)
         self.step.rewind(checkpoint)
         metrics = {} if self._trainer is None else self.trainer.callback_metrics
         data = self._data()
@@ -107,6 +112,13 @@ class SavedTask(LoggedMetrics):
         }
         if data is not None and (fold := data.fold_dates) is not None:
             checkpoint["atft"]["fold"] = fold.texts()
+
+    def _take_average(self, checkpoint: dict[str, Any]) -> None:
+        """Put averaged weights, where a callback has them, in the place of the present ones."""
+        for callback in () if self._trainer is None else self.trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, WeightAveraging) and callback._average_model is not None:
+                callback.on_save_checkpoint(self.trainer, self, checkpoint)
+                del checkpoint["current_model_state"], checkpoint["averaging_state"]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         content = checkpoint.get("atft", {})

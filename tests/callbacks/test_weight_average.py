@@ -1,11 +1,14 @@
-"""What averages share: buffers are the task's own, and validation measures the average."""
+"""What averages share: buffers are the task's own, validation measures the average, and any checkpoint has it."""
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
+import lightning.pytorch as pl
 import pytest
 import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging, WeightAveraging
 
 from atft.batch import DayBatch
 from atft.callbacks.exponential_average import ExponentialAverage
@@ -53,3 +56,75 @@ def test_an_average_of_a_task_that_learns_its_days_when_it_begins_is_of_that_tas
     averaged = dict(average._average_model.module.named_buffers())
     assert averaged["objective.day_weights.newest"] == 102
     assert all(torch.equal(value, averaged[name]) for name, value in task.named_buffers())
+
+
+@pytest.mark.parametrize("kind", [ExponentialAverage, EMAWeightAveraging])
+def test_a_checkpoint_of_weights_alone_has_the_averaged_ones_that_validation_measures(
+    kind: type[WeightAveraging], make_batch: Callable[..., DayBatch], tmp_path: Path
+) -> None:
+    task, average, blocks = small_task(), kind(decay=0.9), [make_batch(seed=s) for s in range(3)]
+    files: dict[bool, dict[str, Any]] = {}
+
+    class Save(pl.Callback):
+        def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+            for alone in (False, True):
+                trainer.save_checkpoint(tmp_path / "kept.ckpt", weights_only=alone)
+                files[alone] = torch.load(tmp_path / "kept.ckpt")
+
+    fit(task, blocks, tmp_path, average, Save(), val_blocks=blocks[:1])
+    whole, alone = files[False], files[True]
+    assert not same(whole["state_dict"], whole["current_model_state"])
+    assert same(alone["state_dict"], whole["state_dict"])
+    assert alone.keys() < whole.keys() and "current_model_state" not in alone
+
+
+def same(weights: dict[str, torch.Tensor], others: dict[str, torch.Tensor]) -> bool:
+    return weights.keys() == others.keys() and all(torch.equal(weights[n], others[n]) for n in weights)
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_checkpoint_of_the_middle_of_a_validation_names_the_average_and_the_present_weights_as_any_other(
+    alone: bool, make_batch: Callable[..., DayBatch], tmp_path: Path
+) -> None:
+    average, blocks = ExponentialAverage(0.9), [make_batch(seed=s) for s in range(3)]
+    files = []
+
+    class Save(pl.Callback):
+        def on_validation_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+            trainer.save_checkpoint(tmp_path / "kept.ckpt", weights_only=alone)
+            files.append(torch.load(tmp_path / "kept.ckpt"))
+
+        def on_validation_end(self, trainer: pl.Trainer, *_: Any) -> None:
+            self.on_validation_batch_end(trainer)
+
+    fit(small_task(), blocks, tmp_path, average, Save(), val_blocks=blocks[:1], num_sanity_val_steps=0)
+    inside, after = files
+    for part in ("state_dict",) if alone else ("state_dict", "current_model_state", "averaging_state"):
+        assert same(inside[part], after[part]), part
+
+
+def test_a_callback_that_averages_a_second_training_begins_again(
+    make_batch: Callable[..., DayBatch], tmp_path: Path
+) -> None:
+    blocks, averages = [make_batch(seed=s) for s in range(3)], [ExponentialAverage(0.9) for _ in range(2)]
+
+    class Interrupts(pl.Callback):
+        def on_validation_batch_end(self, *_: Any) -> None:
+            raise RuntimeError("interrupted")
+
+    with pytest.raises(RuntimeError, match="interrupted"):
+        fit(
+            small_task(),
+            blocks,
+            tmp_path,
+            averages[0],
+            Interrupts(),
+            val_blocks=blocks,
+            num_sanity_val_steps=0,
+        )
+    kept = []
+    for average in averages:
+        run = fit(small_task(), blocks, tmp_path, average)
+        run.save_checkpoint(tmp_path / "kept.ckpt", weights_only=False)
+        kept.append(torch.load(tmp_path / "kept.ckpt"))
+    assert all(same(kept[0][part], kept[1][part]) for part in ("state_dict", "averaging_state"))
