@@ -2,7 +2,7 @@
 
 Nothing is corrected here: rows are taken as they stand in the file, on whatever dates it has. A large panel is read
 for some of its stocks only, spread over the alphabet, which bounds time and memory; days are never left out, since
-what a probe compares are neighbouring days.
+what a probe compares are neighbouring days. What was made of all rows shows in all rows only: see `whole_columns`.
 """
 
 import re
@@ -26,10 +26,16 @@ MAX_STOCKS = 400
 MAX_CELLS = 1 << 22
 """Days x codes, where codes come once."""
 COLUMNS_AT_ONCE = 16
+WHOLE_NUMBERS = 1 << 26
+"""Numbers of whole columns that are in memory at a time, 256 MB."""
 
 Cells = Float[np.ndarray, "days stocks"]
 Marks = Bool[np.ndarray, "days stocks"]
 Daily = Float[np.ndarray, " days"]
+WholeColumn = Float[np.ndarray, " rows_of_file"]
+"""A column in all rows of the file, those of stocks that are not read too; NaN where unknown."""
+RowDays = Int[np.ndarray, " rows_of_file"]
+"""Day of each row of the file, counted from 0."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,7 @@ class PanelGrid:
     """Numbers of the rows in the file, in its order."""
     cell: Int[np.ndarray, " rows"]
     """Day times stocks plus stock, of each of these rows."""
+    day_of_row: RowDays
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -100,6 +107,15 @@ class PanelGrid:
             for name, column in zip(some, self._read(some), strict=True):
                 yield name, self.scatter(column.to_numpy(zero_copy_only=False), np.nan)
 
+    def whole_columns(self, names: Sequence[str]) -> Iterator[tuple[str, Cells, WholeColumn]]:
+        """Yield columns as :meth:`numbers` does, and beside each its values in all rows of the file."""
+        at_once = min(COLUMNS_AT_ONCE, max(1, WHOLE_NUMBERS // len(self.day_of_row)))
+        for first in range(0, len(names), at_once):
+            some = list(names[first : first + at_once])
+            for name, column in zip(some, self._read(some, whole=True), strict=True):
+                values = column.to_numpy(zero_copy_only=False)
+                yield name, self.scatter(values[self.rows], np.nan), values
+
     def number(self, name: str) -> Cells:
         """One column as float32 ``[days, stocks]``."""
         return next(self.numbers([name]))[1]
@@ -107,14 +123,15 @@ class PanelGrid:
     def _column(self, name: str) -> pa.Array:
         return self._read([name])[0]
 
-    def _read(self, names: Sequence[str]) -> list[pa.Array]:
+    def _read(self, names: Sequence[str], whole: bool = False) -> list[pa.Array]:
+        """Columns in the rows of the stocks that are read, or with ``whole`` in all rows of the file."""
         parts: list[list[pa.Array]] = [[] for _ in names]
         start = 0
         for batch in read_batches(self.files, self.columns, names):
             low, high = np.searchsorted(self.rows, [start, start + len(batch)])
             wanted = pa.array(self.rows[low:high] - start)
             for part, column in zip(parts, batch.columns, strict=True):
-                part.append(column.take(wanted))
+                part.append(column if whole else column.take(wanted))
             start += len(batch)
         return [pa.concat_arrays(part) for part in parts]
 
@@ -159,6 +176,7 @@ def read_grid(
         stocks_in_file=len(codes),
         rows=rows,
         cell=day[rows].astype(np.int64) * len(chosen) + number[stock[rows]],
+        day_of_row=day.astype(np.int32),
     )
 
 

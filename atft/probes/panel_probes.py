@@ -33,7 +33,12 @@ from atft.probes.universe import (
     last_day_suspect,
     survivor_suspect,
 )
-from atft.probes.whole_period import has_unit_range, range_suspect, scaling_suspect
+from atft.probes.whole_period import (
+    file_scaling_suspect,
+    has_unit_range,
+    range_suspect,
+    stock_scaling_suspect,
+)
 from atft.progress import track
 
 COLUMN_PROBES = {
@@ -90,11 +95,11 @@ def _column_findings(
     sample = sample_labels(futures.targets, futures.next_return)
     count, features = len(names), set(grid.columns.features)
     ranged: list[str] = []
-    for name, values in track(grid.numbers(names), "probing columns", total=count):
+    for name, values, whole in track(grid.whole_columns(names), "probing columns", total=count):
         ranks = scaled_ranks(values, futures.universe)
         if name in features:
             digests.add(values)
-            if has_unit_range(values):
+            if has_unit_range(whole):
                 ranged.append(name)
         # No order on any day: the column is market-wide.
         if not ranks.any():
@@ -106,7 +111,10 @@ def _column_findings(
                 "future": future_suspect(name, ranks, futures, count),
                 "label in a column": copy_suspect(name, ranks, sample),
                 "neighbours' future": neighbour_suspect(name, ranks, futures, count),
-                "whole-period scaling": scaling_suspect(name, values, grid.present, count),
+                "whole-period scaling": (
+                    file_scaling_suspect(name, whole, grid.day_of_row, count)
+                    or stock_scaling_suspect(name, values, grid.present)
+                ),
                 "back-filled gaps": fill_suspect(name, values, futures.next_return, grid.present, count),
             }
         for probe, suspect in by_probe.items():

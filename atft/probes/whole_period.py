@@ -6,7 +6,7 @@ leaves none. The trace is gone where rows were added or left out after the scali
 
 Between stocks an honest mean of ``n`` values scatters by the values' noise over the root of ``n``. Here it must
 agree to a thousandth of that, for `MIN_STOCKS_ALIKE` stocks and a fifth of all. For a whole column the tolerance is
-derived from the level.
+derived from the level; all rows of the file are read for it, since a share of the stocks has no trace.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from atft.probes.finding import FALSE_ALARM, Suspect
-from atft.probes.panel_grid import Cells, Marks
+from atft.probes.panel_grid import Cells, Marks, RowDays, WholeColumn
 
 MIN_KNOWN_DAYS = 60
 """Values of a stock below which its statistics say nothing."""
@@ -28,16 +28,12 @@ MIN_VALUES = 1000
 MIN_RANGED_COLUMNS, MIN_RANGED_SHARE = 5, 0.2
 MIN_DISTINCT = 0.5
 """Share of values that differ, for ranks over dates: two-valued columns are ranks of themselves."""
+RANK_SAMPLE, NEAR_RANKS = 10_000, 0.05
+"""Values of a column that are compared with ranks before all are, and how near they must be, as a share of them."""
 
 
-def scaling_suspect(name: str, values: Cells, present: Marks, columns: int) -> Suspect | None:
-    """Accuse a column that was scaled with statistics of each stock's, or of all stocks', whole history.
-
-    The level is divided by ``columns``, all that are probed.
-    """
-    whole = _whole_column(values, columns)
-    if whole is not None:
-        return Suspect(name, whole)
+def stock_scaling_suspect(name: str, values: Cells, present: Marks) -> Suspect | None:
+    """Accuse a column that was scaled with statistics of each stock's whole history."""
     known = np.isfinite(values) & present
     count = known.sum(axis=0)
     # A value that was lost after the scaling hides its trace, so only stocks without holes are asked.
@@ -48,6 +44,34 @@ def scaling_suspect(name: str, values: Cells, present: Marks, columns: int) -> S
     table, use = values[:, stocks].astype(np.float64), known[:, stocks]
     text = _per_stock(table, use) or _ranks_over_dates(table, use)
     return Suspect(name, text) if text else None
+
+
+def file_scaling_suspect(name: str, values: WholeColumn, day: RowDays, columns: int) -> Suspect | None:
+    """Accuse a column that was scaled with statistics of all rows of the file.
+
+    The level is divided by ``columns``, all that are probed.
+    """
+    here = np.isfinite(values)
+    known, day = values[here].astype(np.float64), day[here]
+    n = len(known)
+    if n < MIN_VALUES or known.std() == 0:
+        return None
+    mean, std = float(known.mean()), float(known.std())
+    counts = np.bincount(day)
+    day_mean = np.bincount(day, known)[counts > 0] / counts[counts > 0]
+    # A rank or z-score within each day has mean 0 on every day, which reads no other day.
+    if float(np.median(np.abs(day_mean - mean))) < 0.01 * std:
+        return None
+    # Both within c / sqrt(n) of 0 and 1 by chance has probability 0.9 c^2 for normal noise.
+    tolerance = max(1e-6, (FALSE_ALARM / columns / 0.9) ** 0.5 / n**0.5)
+    if abs(mean) < tolerance and min(abs(std - 1), abs(std * (n / (n - 1)) ** 0.5 - 1)) < tolerance:
+        return Suspect(
+            name,
+            f"mean {mean:.1e} and standard deviation {std:.6f} over the whole file: scaled with all days",
+        )
+    if (text := are_ranks(known)) and len(np.unique(known)) > MIN_DISTINCT * n:
+        return Suspect(name, f"the values are {text} over all dates of the file")
+    return None
 
 
 def _per_stock(table: Cells, use: Marks) -> str | None:
@@ -127,25 +151,32 @@ def are_ranks(values: np.ndarray) -> str:
     """
     from scipy.special import ndtr
 
-    ordered = np.sort(values.astype(np.float64))
-    n = len(ordered)
-    # The middle of each group of equal values, as ranks with ties have it.
-    first = np.searchsorted(ordered, ordered, side="left")
-    last = np.searchsorted(ordered, ordered, side="right") - 1
-    rank = (first + last) / 2
+    n = len(values)
     slack = 1 + 4 * n * float(np.finfo(np.float32).eps)
-    for text, transformed in (("ranks", ordered), ("normal quantiles of ranks", ndtr(ordered))):
-        width = transformed[-1] - transformed[0]
-        if width <= 0:
-            continue
-        # A line through the first and the last value; ranks are on it to the rounding of a float32.
-        line = (transformed - transformed[0]) / width * (rank[-1] - rank[0]) + rank[0]
-        if np.abs(line - rank).max() < slack:
+    # Some of the values of a large file are near the line if all are on it, and are sorted in no time.
+    some = values[np.random.default_rng(0).integers(n, size=RANK_SAMPLE)] if n > RANK_SAMPLE else values
+    for text, transform in (("ranks", np.asarray), ("normal quantiles of ranks", ndtr)):
+        near = max(slack, NEAR_RANKS * len(some))
+        if _distance_from_ranks(transform(some)) < near and _distance_from_ranks(transform(values)) < slack:
             return text
     return ""
 
 
-def has_unit_range(values: Cells) -> bool:
+def _distance_from_ranks(values: np.ndarray) -> float:
+    """Most places by which values are off the line from their first rank to the last; inf where all are equal."""
+    ordered = np.sort(values.astype(np.float64))
+    # The middle of each group of equal values, as ranks with ties have it.
+    first = np.searchsorted(ordered, ordered, side="left")
+    last = np.searchsorted(ordered, ordered, side="right") - 1
+    rank = (first + last) / 2
+    width = ordered[-1] - ordered[0]
+    if width <= 0:
+        return float("inf")
+    line = (ordered - ordered[0]) / width * (rank[-1] - rank[0]) + rank[0]
+    return float(np.abs(line - rank).max())
+
+
+def has_unit_range(values: WholeColumn) -> bool:
     """Whether a column's ends are 0 and 1, or -1 and 1, each reached once, as after scaling by the whole range.
 
     An honest column with these bounds may do so by chance, so this accuses a panel only in many columns at once.
@@ -167,25 +198,3 @@ def range_suspect(names: Sequence[str], columns: int) -> Suspect | None:
         "each reaches its least and its largest value, 0 or -1 and 1, once in the whole file: scaled by the range "
         "of all days",
     )
-
-
-def _whole_column(values: Cells, columns: int) -> str | None:
-    known = values[np.isfinite(values)].astype(np.float64)
-    n = len(known)
-    if n < MIN_VALUES or known.std() == 0:
-        return None
-    mean, std = float(known.mean()), float(known.std())
-    counts = np.isfinite(values).sum(axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        day_mean = np.where(np.isfinite(values), values, 0.0).sum(axis=1) / counts
-    # A rank or z-score within each day has mean 0 on every day, which reads no other day.
-    by_day = float(np.median(np.abs(day_mean[counts > 0] - mean))) < 0.01 * std
-    if by_day:
-        return None
-    # Both within c / sqrt(n) of 0 and 1 by chance has probability 0.9 c^2 for normal noise.
-    tolerance = max(1e-6, (FALSE_ALARM / columns / 0.9) ** 0.5 / n**0.5)
-    if abs(mean) < tolerance and min(abs(std - 1), abs(std * (n / (n - 1)) ** 0.5 - 1)) < tolerance:
-        return f"mean {mean:.1e} and standard deviation {std:.6f} over the whole file: scaled with all days"
-    if len(np.unique(known)) > MIN_DISTINCT * n and (text := are_ranks(known)):
-        return f"the values are {text} over all dates of the file"
-    return None

@@ -48,6 +48,21 @@ def test_of_a_large_panel_some_stocks_are_read_on_all_days(
     assert np.array_equal(grid.sector >= 0, whole.sector[:, some] >= 0)
 
 
+def test_beside_the_stocks_that_are_read_a_column_comes_with_all_rows_of_the_file(
+    market: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = pl.read_parquet(market)
+    monkeypatch.setattr(panel_grid, "MAX_STOCKS", 7)
+    monkeypatch.setattr(panel_grid, "WHOLE_NUMBERS", 2 * len(rows))
+    grid, names = read_grid(market, PanelSchema()), ["x_flow", "return_1d", "x_move"]
+    assert np.array_equal(grid.dates[grid.day_of_row], rows["date"].to_numpy())
+    read = list(grid.whole_columns(names))
+    assert [name for name, _, _ in read] == names
+    for name, values, whole in read:
+        assert np.array_equal(values, grid.number(name), equal_nan=True)
+        assert np.array_equal(whole, rows[name].cast(pl.Float32).to_numpy(), equal_nan=True)
+
+
 def test_horizons_come_from_the_names_of_targets() -> None:
     schema = PanelSchema(targets="y{h}")
     assert target_horizons(schema, ["y20", "y5", "y5_late", "yx"], "p") == [5, 20]

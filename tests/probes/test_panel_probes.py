@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from atft.panel import PanelSchema
+from atft.probes import panel_grid
 from atft.probes.finding import leaks
 from atft.probes.panel_grid import PanelGrid
 from atft.probes.panel_probes import COLUMN_PROBES, panel_findings, probed_columns
@@ -132,6 +133,23 @@ def test_five_features_that_reach_0_and_1_once_are_scaled_by_the_range_of_all_da
         found = {f.probe: f for f in panel_findings(panel, schema)}["whole-period scaling"]
         assert (found.verdict == "LEAK") == accused
         assert not accused or "x_0 and 4 more columns: each reaches its least" in found.evidence
+
+
+def test_a_column_scaled_over_the_whole_file_is_found_where_a_share_of_the_stocks_is_read(
+    market_rows: pl.DataFrame, planted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(panel_grid, "MAX_STOCKS", 20)
+    value = pl.col("x_flow")
+    plants = {
+        "over the whole file": (value - value.mean()) / value.std(),
+        "ranks over all dates": value.rank() / value.count(),
+        "": (value - value.mean().over("date")) / value.std().over("date"),
+    }
+    for text, plant in plants.items():
+        panel = planted(market_rows, plant)
+        found = {f.probe: f for f in panel_findings(panel, PanelSchema(features=["x_planted", "x_move"]))}
+        assert found["whole-period scaling"].verdict == ("LEAK" if text else "ok")
+        assert text in found["whole-period scaling"].evidence
 
 
 def test_without_returns_neighbours_cannot_be_judged_and_forty_days_are_enough(

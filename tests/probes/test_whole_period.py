@@ -4,8 +4,14 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata
 
-from atft.probes.finding import FALSE_ALARM
-from atft.probes.whole_period import are_ranks, has_unit_range, range_suspect, scaling_suspect
+from atft.probes.finding import FALSE_ALARM, Suspect
+from atft.probes.whole_period import (
+    are_ranks,
+    file_scaling_suspect,
+    has_unit_range,
+    range_suspect,
+    stock_scaling_suspect,
+)
 
 DAYS, STOCKS = 200, 30
 WALK = 100 * np.exp(np.cumsum(0.02 * np.random.default_rng(0).standard_normal((DAYS, STOCKS)), axis=0))
@@ -22,9 +28,20 @@ SCALED = {
 }
 
 
+def in_file(values: np.ndarray, columns: int) -> Suspect | None:
+    """Probe a table of days and stocks as a whole column."""
+    day = np.arange(len(values)).repeat(values.shape[1])
+    return file_scaling_suspect("x", values.ravel(), day, columns)
+
+
+def scaling_suspect(values: np.ndarray, columns: int = 100) -> Suspect | None:
+    """Probe a table of days and stocks, each with a row on each day, both ways."""
+    return in_file(values, columns) or stock_scaling_suspect("x", values, HERE[:, : values.shape[1]])
+
+
 @pytest.mark.parametrize("text", SCALED)
 def test_whole_period_scaling_is_accused_with_its_statistic(text: str) -> None:
-    suspect = scaling_suspect("x", SCALED[text].astype(np.float32), HERE, 100)
+    suspect = scaling_suspect(SCALED[text].astype(np.float32))
     assert suspect is not None
     assert text in suspect.evidence or text == "the stock's days"
 
@@ -55,7 +72,7 @@ def test_honest_columns_are_not_accused() -> None:
         np.zeros(WALK.shape),
     ]
     for number, values in enumerate(honest):
-        assert scaling_suspect("x", values.astype(np.float32), HERE, 100) is None, number
+        assert scaling_suspect(values.astype(np.float32)) is None, number
 
 
 def test_ranks_and_their_normal_quantiles_are_known_from_uniform_noise() -> None:
@@ -64,6 +81,18 @@ def test_ranks_and_their_normal_quantiles_are_known_from_uniform_noise() -> None
     ranks = (np.random.default_rng(0).permutation(5000) + 0.5) / 5000
     assert are_ranks(ranks) == "ranks" and are_ranks(ndtri(ranks)) == "normal quantiles of ranks"
     assert are_ranks(np.random.default_rng(0).random(5000)) == ""
+
+
+def test_ranks_are_known_among_more_values_than_are_compared_first() -> None:
+    from scipy.special import ndtri
+
+    rng = np.random.default_rng(0)
+    ranks = (rng.permutation(50_000) + 0.5) / 50_000
+    assert are_ranks(ranks) == "ranks" and are_ranks(ndtri(ranks)) == "normal quantiles of ranks"
+    # Half of the values are one, as of a column with a usual value.
+    ties = rankdata(np.where(rng.random(50_000) < 0.5, 0, rng.standard_normal(50_000)))
+    assert are_ranks(ties) == "ranks"
+    assert are_ranks(rng.random(50_000)) == are_ranks(rng.standard_normal(50_000)) == ""
 
 
 def test_a_unit_range_in_one_column_proves_nothing_and_in_many_does() -> None:
@@ -97,7 +126,7 @@ def test_ten_stocks_and_a_fifth_of_all_must_be_alike(stocks: int, least: int) ->
         for alike in (least - 1, least):
             values = noise * (1 + 0.1 * np.arange(stocks)) + 0.3 * np.arange(stocks)
             values[:, :alike] = scaled[:, :alike]
-            suspect = scaling_suspect("x", values, present, 1)
+            suspect = stock_scaling_suspect("x", values, present)
             assert (suspect is not None) == (alike == least), what
         text = f"{what.strip()} over all days is the same for {least} of {stocks} stocks"
         assert suspect is not None and suspect.evidence == text
@@ -113,7 +142,7 @@ def test_statistics_count_as_one_within_a_thousandth_of_their_standard_error() -
         means = 5 + noise * apart + offset
         deviations = noise * (1 + offset / 2**0.5) + np.arange(30)
         for what, values in {"the mean": means, "the standard deviation": deviations}.items():
-            suspect = scaling_suspect("x", values, HERE, 1)
+            suspect = stock_scaling_suspect("x", values, HERE)
             assert (suspect is not None and suspect.evidence.startswith(what)) == accused, (what, thousandths)
 
 
@@ -127,18 +156,18 @@ def test_ranks_over_a_stocks_own_days_are_accused_and_counts_and_short_histories
     others = np.where(present, rng.random(present.shape) + np.arange(30), np.nan)
     for alike in (9, 10):
         values = np.where(np.arange(30) < alike, ranks, others)
-        suspect = scaling_suspect("x", values, present, 1)
+        suspect = stock_scaling_suspect("x", values, present)
         assert (suspect is not None) == (alike == 10)
     assert suspect is not None
     assert suspect.evidence == "the values of 10 of 30 stocks are ranks over all of the stock's days"
     for sign in (1, -1):  # days since the stock was listed, or until its contract ends
         age = sign * np.where(present, np.cumsum(present, axis=0) + 7.0 * np.arange(30) ** 2, np.nan)
-        assert scaling_suspect("x", age, present, 1) is None
+        assert stock_scaling_suspect("x", age, present) is None
     # A value that was lost after the scaling: such stocks are not asked.
     lost = np.where(np.arange(30) < 10, ranks, others)
     lost[-1, 0] = np.nan
-    assert scaling_suspect("x", lost, present, 1) is None
-    assert scaling_suspect("x", ranks[-59:], present[-59:], 1) is None, "fifty-nine days"
+    assert stock_scaling_suspect("x", lost, present) is None
+    assert stock_scaling_suspect("x", ranks[-59:], present[-59:]) is None, "fifty-nine days"
 
 
 def test_ranks_with_ties_are_ranks_to_less_than_one_place() -> None:
@@ -158,15 +187,15 @@ def test_a_whole_column_of_mean_0_and_deviation_1_is_accused_at_the_level_of_all
         tolerance = (FALSE_ALARM / columns / 0.9 / n) ** 0.5
         for part, accused in ((0.9, True), (1.1, False)):
             for values in (unit + part * tolerance, unit * (1 + part * tolerance)):
-                suspect = scaling_suspect("x", values, HERE, columns)
+                suspect = in_file(values, columns)
                 assert (suspect is not None) == accused, (columns, part)
     sample = unit * ((n - 1) / n) ** 0.5
-    assert scaling_suspect("x", sample, HERE, 100) is not None, "by n - 1"
+    assert in_file(sample, 100) is not None, "by n - 1"
     few = unit[:, :5] - unit[:, :5].mean()
     few /= few.std()
-    assert scaling_suspect("x", few, HERE[:, :5], 1) is not None
+    assert in_file(few, 1) is not None
     few = few[1:] - few[1:].mean()
-    assert scaling_suspect("x", few / few.std(), HERE[1:, :5], 1) is None, "fewer than a thousand values"
+    assert in_file(few / few.std(), 1) is None, "fewer than a thousand values"
 
 
 def test_a_unit_range_is_two_ends_that_are_each_reached_once() -> None:
