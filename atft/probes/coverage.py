@@ -67,8 +67,10 @@ def coverage_suspects(part: ScoredRows, grid: PanelGrid) -> list[Suspect]:
     name = part.name
     days = np.flatnonzero(np.isin(grid.dates, part.dates))
     stocks = np.flatnonzero(np.isin(grid.codes, part.codes))
-    extra_days = int((~np.isin(part.dates, grid.dates)).sum())
-    if not len(days) or not len(stocks):
+    on_calendar = np.isin(part.dates, grid.dates)
+    extra_days = int((~on_calendar).sum())
+    unknown = ~np.isin(part.codes, grid.codes_in_file)
+    if not len(days) or unknown.all():
         return [Suspect(name, "no row of the file has a date and a code of the panel")]
     # The file's cells, on the panel's days and stocks.
     cells = np.ix_(
@@ -87,7 +89,7 @@ def coverage_suspects(part: ScoredRows, grid: PanelGrid) -> list[Suspect]:
     left_out = missing_days(part, grid)
     if left_out.scattered and left_out.share > MAX_LOST_SHARE:
         suspects.append(Suspect(name, f"{left_out.text}: were they chosen by their result?"))
-    extra = int((has_row & ~present).sum())
+    extra = int((has_row & ~present).sum() + part.present[on_calendar][:, unknown].sum())
     if extra >= MIN_EXTRA_ROWS or extra_days:
         suspects.append(
             Suspect(name, f"{extra:,} rows and {extra_days} days are not in the panel: padded rows?")

@@ -48,7 +48,8 @@ class PanelGrid:
     """datetime64[D] [days], ascending."""
     codes: tuple[str, ...]
     """[stocks], ascending."""
-    stocks_in_file: int
+    codes_in_file: tuple[str, ...]
+    """Ascending; those of stocks that are not read too."""
     rows: Int[np.ndarray, " rows"]
     """Numbers of the rows in the file, in its order."""
     cell: Int[np.ndarray, " rows"]
@@ -173,7 +174,7 @@ def read_grid(
         columns=columns,
         dates=calendar.astype("datetime64[D]"),
         codes=tuple(codes[i] for i in chosen),
-        stocks_in_file=len(codes),
+        codes_in_file=tuple(codes),
         rows=rows,
         cell=day[rows].astype(np.int64) * len(chosen) + number[stock[rows]],
         day_of_row=day.astype(np.int32),

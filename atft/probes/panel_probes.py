@@ -87,8 +87,8 @@ def _column_findings(
 ) -> list[Finding]:
     names = probed_columns(grid)
     looked = f"{len(names)} columns, {len(grid.dates):,} days, {len(grid.codes):,} stocks"
-    if len(grid.codes) < grid.stocks_in_file:
-        looked += f" of {grid.stocks_in_file:,}"
+    if grid.codes != grid.codes_in_file:
+        looked += f" of {len(grid.codes_in_file):,}"
     if len(grid.dates) < 2 * MIN_DAYS:
         return [cannot_tell(p, f"only {len(grid.dates)} days") for p in COLUMN_PROBES]
     suspects: dict[str, list[Suspect | None]] = {probe: [] for probe in COLUMN_PROBES}

@@ -87,6 +87,9 @@ def _rows_finding(parts: list[ScoredRows], panel: str | Path | None, schema: Pan
         scattered = [left_out for part in parts if (left_out := missing_days(part, grid)).scattered]
         if scattered and not suspects:
             return cannot_tell(probe, f"{scattered[0].text}: by their result?", remedy)
+        if not suspects and not any(np.isin(grid.codes, part.codes).any() for part in parts):
+            read = f"{len(grid.codes)} of the panel's {len(grid.codes_in_file):,} stocks"
+            return cannot_tell(probe, f"{read} were read, and none of them is in the file")
         return conclude_probe(probe, suspects, "rows are the panel's, also where labels are unknown", remedy)
     unknown = sum(int((part.present & ~np.isfinite(part.numbers["target"])).sum()) for part in parts)
     if unknown:

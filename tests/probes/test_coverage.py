@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import norm
 
 from atft.panel import PanelSchema
+from atft.probes import panel_grid
 from atft.probes.coverage import coverage_suspects, missing_by_label
 from atft.probes.finding import FALSE_ALARM
 from atft.probes.panel_grid import PanelGrid, read_grid
@@ -172,6 +173,25 @@ def test_rows_of_unknown_labels_are_accused_beyond_chance_and_a_quarter_more_tha
     assert missing_by_label(~unknown | few, ~unknown, target) == [], "nineteen rows"
     one_more = unknown & (np.cumsum(unknown).reshape(unknown.shape) <= 20)
     assert len(missing_by_label(~unknown | one_more, ~unknown, target)) == 1
+
+
+def test_five_rows_of_a_stock_that_the_panel_lacks_are_padding_and_other_stocks_that_were_not_read_are_not(
+    market: Path, scores: pl.DataFrame, grid: PanelGrid, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invented = scores.with_columns(code=pl.lit("invented")).unique("date").sort("date")
+    assert evidence(pl.concat([scores, invented.head(4)]), grid, tmp_path) == []
+    (text,) = evidence(pl.concat([scores, invented.head(5)]), grid, tmp_path)
+    assert text == "5 rows and 0 days are not in the panel: padded rows?"
+    monkeypatch.setattr(panel_grid, "MAX_STOCKS", 7)
+    some = read_grid(market, PanelSchema())
+    assert evidence(scores, some, tmp_path) == []
+    (text,) = evidence(pl.concat([scores, invented.head(5)]), some, tmp_path)
+    assert text == "5 rows and 0 days are not in the panel: padded rows?"
+    # A file of stocks none of which was read.
+    scores.filter(~pl.col("code").is_in(some.codes)).write_parquet(tmp_path / "others.parquet")
+    finding = prediction_findings(tmp_path / "others.parquet", market)[-1]
+    assert (finding.probe, finding.verdict) == ("rows chosen by label", "cannot tell")
+    assert finding.evidence == "7 of the panel's 60 stocks were read, and none of them is in the file"
 
 
 def test_five_rows_on_the_panels_days_or_one_other_day_are_padding(

@@ -42,7 +42,7 @@ def test_of_a_large_panel_some_stocks_are_read_on_all_days(
     whole = read_grid(market, PanelSchema())
     monkeypatch.setattr(panel_grid, "MAX_STOCKS", 7)
     grid = read_grid(market, PanelSchema())
-    assert grid.shape == (160, 7) and grid.stocks_in_file == 60
+    assert grid.shape == (160, 7) and grid.codes_in_file == whole.codes
     some = [whole.codes.index(code) for code in grid.codes]
     assert np.array_equal(grid.number("x_flow"), whole.number("x_flow")[:, some], equal_nan=True)
     assert np.array_equal(grid.sector >= 0, whole.sector[:, some] >= 0)
