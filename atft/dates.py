@@ -34,6 +34,8 @@ _ISO = re.compile(
 )
 _ERA = re.compile(r"(?:era)?[ _]?([0-9]{1,5})", re.I)
 _COMPACT = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})(?:\.0)?")
+_ROUNDED = (pa.float16(), pa.float32())
+"""Of neighbouring days written as YYYYMMDD they hold every second one."""
 # Zones of large exchanges, to name the one in which a column stored in UTC is midnight.
 _EXCHANGES = (
     *("Asia/Tokyo", "America/New_York", "Europe/London", "Asia/Shanghai", "Asia/Kolkata", "Europe/Paris"),
@@ -84,6 +86,10 @@ class DayReader:
             days = (self.first_era - EPOCH).days + 7 * (_eras(column, cells) - 1)
             self._check_years(days, cells)
             return days.astype(np.int32)
+        if column.type in _ROUNDED:
+            raise InputError(
+                f"{cells} is {column.type}, which rounds numbers such as 20150105; write int32 or text"
+            )
         if pa.types.is_floating(column.type) or pa.types.is_integer(column.type):
             try:
                 column = column.cast(pa.int64()).cast(pa.string())

@@ -67,6 +67,14 @@ def test_every_way_to_write_a_day_is_the_same_trading_day(column: pa.Array) -> N
     assert DayReader(TODAY).read(column, PLACE).dtype == np.int32
 
 
+@pytest.mark.parametrize("kind", [pa.float16(), pa.float32()], ids=str)
+def test_a_format_that_rounds_a_date_to_its_neighbour_is_an_error(kind: pa.DataType) -> None:
+    # 20150105 is 20150104 in float32.
+    assert fault(pa.array([np.float32(20150105)]).cast(kind, safe=False)) == (
+        f"p.parquet: column 'date' is {kind}, which rounds numbers such as 20150105; write int32 or text"
+    )
+
+
 def test_an_empty_batch_is_no_day() -> None:
     for kind in (pa.date32(), pa.string(), pa.timestamp("us"), pa.timestamp("us", "UTC")):
         assert days_of(pa.array([], kind), pa.array(["2020-01-06+09:00"])) == DAYS[:1]
