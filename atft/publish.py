@@ -27,10 +27,16 @@ def published(path: Path, durable: bool = True) -> Iterator[Path]:
 
     A ``durable`` file is flushed to the disk first, so that it is whole after a power cut too; what is rewritten
     every second means nothing then. A disk that is full or cannot be written raises; see `disk_errors`.
+
+    Raises:
+        InputError: ``path`` is a folder, a pipe or a device such as ``/dev/null``, which the rename would replace.
     """
-    beside = path.with_name(f".{path.name}.{_host()}.{os.getpid()}.tmp")
+    beside = path.parent / f".{path.name}.{_host()}.{os.getpid()}.tmp"
     try:
         with disk_errors(path):
+            if path.exists() and not path.is_file():
+                kind = "a folder" if path.is_dir() else "a pipe or device"
+                raise InputError(f"{path}: cannot write there ({kind}); name a file")
             path.parent.mkdir(parents=True, exist_ok=True)
             if durable:
                 _remove_abandoned(path.parent.glob(f".{escape(path.name)}.*.tmp"))

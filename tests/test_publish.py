@@ -68,6 +68,20 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_a_pipe_or_a_device_is_an_error_before_the_work_and_stays_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/null")
+    for name, kind in (("folder", "a folder"), ("pipe", "a pipe or device"), ("link", "a pipe or device")):
+        with (
+            pytest.raises(InputError, match=rf"{name}: cannot write there \({kind}\); name a file"),
+            published(tmp_path / name),
+        ):
+            raise AssertionError("the work has begun")
+    assert (tmp_path / "pipe").is_fifo() and Path("/dev/null").is_char_device()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "link", "pipe"]
+
+
 @pytest.mark.parametrize("name", ["", "..", "a/b", "a b", "x" * 81, "a\n"])
 def test_the_name_of_a_run_or_a_study_is_a_plain_folder(name: str) -> None:
     check_folder_name("name", "quick-1.0_a")
