@@ -11,7 +11,11 @@ from atft.publish import disk_errors
 
 
 def take_lock(path: Path) -> IOBase | None:
-    """Open a file with an exclusive lock; None where another process has it. Closing the file releases it."""
+    """Open a file with an exclusive lock; None where another process has it. Closing the file releases it.
+
+    Raises:
+        InputError: the file cannot be opened, or its disk has no locks.
+    """
     with disk_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.open("ab")
@@ -20,6 +24,11 @@ def take_lock(path: Path) -> IOBase | None:
     except BlockingIOError:
         file.close()
         return None
+    except OSError as error:  # some disks that machines share are mounted without locks
+        file.close()
+        raise InputError(
+            f"{path}: no locks on this disk ({error.strerror}); name a folder on another one"
+        ) from error
     return file
 
 

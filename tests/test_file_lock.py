@@ -1,5 +1,7 @@
 """A lock is one process's until the file is closed or the process ends."""
 
+import errno
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
@@ -40,3 +42,14 @@ def test_a_place_that_takes_no_files_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="file: cannot write there"):
         take_lock(tmp_path / "file" / "lock")
+
+
+def test_a_disk_without_locks_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with pytest.raises(
+        InputError, match=r"lock: no locks on this disk \(No locks available\); name a folder"
+    ):
+        take_lock(tmp_path / "lock")
