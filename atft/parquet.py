@@ -34,6 +34,8 @@ def readable(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
+    except UnicodeEncodeError as error:
+        raise InputError(f"{path}: its name is not UTF-8 text; rename it") from error
     # A damaged footer can ask for any amount of memory or name columns in no encoding.
     except (pa.ArrowException, OSError, UnicodeDecodeError, MemoryError) as error:
         raise InputError(

@@ -1,6 +1,7 @@
 """Parquet files that cannot be used are one line."""
 
 import itertools
+import os
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,11 @@ def test_a_file_that_is_absent_or_no_parquet_file_raises(tmp_path: Path) -> None
         with pytest.raises(InputError, match=r"p\.parquet: not a readable Parquet file") as caught:
             open_parquet(tmp_path / "p.parquet")
         assert str(caught.value).isprintable() and len(str(caught.value)) < 250
+
+
+def test_a_file_whose_name_is_no_text_is_asked_to_be_renamed() -> None:
+    with pytest.raises(InputError, match=r"its name is not UTF-8 text; rename it$"):
+        open_parquet(Path(os.fsdecode(b"caf\xe9.parquet")))
 
 
 def test_columns_come_in_the_order_asked_for(tmp_path: Path) -> None:
