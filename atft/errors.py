@@ -5,6 +5,7 @@ without a traceback and exits with 2. A run that a guard ends raises `RunFailed`
 else is a bug and keeps its traceback.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
@@ -14,16 +15,19 @@ from traceback import extract_tb
 
 LISTED, LISTED_CHARACTERS = 12, 80
 """Names that a message lists at most, and the characters that they may take."""
+_FRAME_FILE = re.compile(r"\bframe-[0-9a-f]{32}\.parquet\b(?! \()")
+"""What `atft.frames` writes a frame to: a file that its user has never seen."""
 
 
 class InputError(ValueError):
     """Input that cannot be used. The message is one line: what, where, what to do.
 
-    Control characters, which a file's names and cells may contain, are escaped.
+    Control characters, which a file's names and cells may contain, are escaped. A file that was made of a frame is
+    said to be one.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(printable(message))
+        super().__init__(printable(_FRAME_FILE.sub(r"\g<0> (the frame given in Python)", message)))
 
 
 class RunFailed(RuntimeError):

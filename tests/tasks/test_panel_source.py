@@ -1,10 +1,12 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import polars
 import pytest
 
+from atft.data.build import CacheOptions, build_cache
 from atft.errors import InputError
 from atft.market.options import MarketOptions, market_columns
 from atft.panel import PanelSchema
@@ -85,3 +87,30 @@ def test_an_index_of_dates_without_a_name_is_the_dates_of_prices(tmp_path: Path)
     ]
     rows = [polars.read_parquet(f"{panel.path}/*.parquet") for panel in panels]
     assert rows[0].equals(rows[1]) and rows[0]["date"].n_unique() == 300
+
+
+def test_an_error_about_a_frame_says_that_its_file_is_the_frame(
+    make_panel: Callable[..., Path], tmp_path: Path
+) -> None:
+    def said(make: Callable[[], object]) -> str:
+        with pytest.raises(InputError) as caught:
+            make()
+        return str(caught.value)
+
+    text = polars.read_parquet(make_panel()).with_columns(x_0=polars.lit("?"))
+    panel = PanelOptions.from_frame(text, PanelSchema(exclude=["x_1"]), tmp_path)
+    cell = said(
+        lambda: build_cache(str(panel.path), panel.schema, [1], CacheOptions(dir=str(tmp_path)), None)
+    )
+    assert (
+        cell
+        == f"{panel.path} (the frame given in Python): column 'x_0', row 1: '?' is not a number; correct it"
+    )
+    absent = said(lambda: panel_features(replace(panel, schema=PanelSchema(features=["y"]))))
+    assert absent.startswith(
+        f"{panel.path} (the frame given in Python): no column matches the features ['y']"
+    )
+    prices = said(lambda: PanelOptions.from_prices(text.select("date", "code"), folder=tmp_path))
+    assert prices.count(".parquet (the frame given in Python): ") == 1
+    Path(str(panel.path)).unlink()
+    assert "(the frame given in Python): no Parquet file there" in said(lambda: panel_features(panel))
