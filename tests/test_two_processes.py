@@ -177,7 +177,7 @@ def test_a_killed_process_ends_the_others_with_a_line_and_a_receipt(runs: Runs) 
     for rank in (first, last):
         (line,) = rank.err.strip().splitlines()
         assert line.startswith("atft: error: the connection to another of 3 processes broke (")
-        assert line.endswith("--ckpt_path last goes on from the last finished epoch, if there is one")
+        assert line.endswith("ckpt_path resumes from the run's last.ckpt, if an epoch was finished")
         assert "third_party" not in line and len(line) < 250
     directory = runs.one.directory.parents[1] / "killed" / "version_0"
     receipt = read_receipt(directory)

@@ -36,7 +36,7 @@ SILENT_SECONDS = 30.0
 GRACE_SECONDS = 10.0
 """For the main thread to end by an error of its own, before the process is ended from outside."""
 OVER, FAILED = b"over", b"failed"
-GO_ON = "--ckpt_path last goes on from the last finished epoch, if there is one"
+GO_ON = "ckpt_path resumes from the run's last.ckpt, if an epoch was finished"
 
 
 class LostProcessGuard(pl.Callback):

@@ -75,7 +75,7 @@ def test_a_process_is_lost_after_half_a_minute_of_silence_and_not_before(
     first, second, third = three
     assert after(SILENT_SECONDS, clock, [first, third], first) == ""
     line = after(1, clock, [first, third], first)
-    assert line.startswith("process 2 of 3 has not answered for 31 s; --ckpt_path last")
+    assert line.startswith("process 2 of 3 has not answered for 31 s; ckpt_path resumes")
     assert after(1, clock, [first, second, third], first) == "", "it answers again"
     assert third.lost().startswith("process 1 of 3"), "whose store it could not read"
 
