@@ -54,12 +54,13 @@ def check_panel_out(out: Path, option: str = "out") -> None:
         raise InputError(f"{option} {out}: a panel is a Parquet file; name it {out.stem}.parquet")
 
 
-def check_not_among(out: Path, inputs: Iterable[str | Path]) -> None:
-    """Check that the table which ``--out`` names would not be read as one more file of the next call's inputs.
+def check_not_among(out: Path, inputs: Iterable[str | Path], option: str = "--out") -> None:
+    """Check that the table which an option names would not be read as one more file of the next call's inputs.
 
     Args:
         out: the file to write; of ``{date}`` in its name a later call makes a date.
         inputs: folders and globs; a file has no more files.
+        option: that names the file, for the message.
 
     Raises:
         InputError: one of the inputs would read it.
@@ -67,10 +68,11 @@ def check_not_among(out: Path, inputs: Iterable[str | Path]) -> None:
     path = out.resolve()
     for source in map(Path, inputs):
         inside = source.is_dir() and path.is_relative_to(source.resolve())
-        if inside or (
-            path.parent == source.parent.resolve() and "*" in source.name and path.match(source.name)
-        ):
-            raise InputError(f"--out {out}: it is inside {source}, all of which is read; name another folder")
+        is_glob = any(c in source.name for c in "*?[")
+        if inside or (is_glob and path.parent == source.parent.resolve() and path.match(source.name)):
+            raise InputError(
+                f"{option} {out}: it is inside {source}, all of which is read; name another folder"
+            )
 
 
 def check_not_read(out: Path, inputs: Iterable[str | Path | None], option: str = "--out") -> None:

@@ -65,9 +65,13 @@ def test_a_table_is_not_written_where_the_next_call_would_read_it(tmp_path: Path
         ("prices/lists/list.csv", "prices"),
         ("prices/x/../list.csv", "prices/*.csv"),
         ("prices/list_{date}.csv", "prices/l*.csv"),
+        ("prices/list.csv", "prices/lis?.csv"),
+        ("prices/list.csv", "prices/[k-m]ist.csv"),
     ):
         with pytest.raises(InputError, match=r"all of which is read; name another folder$"):
             check_not_among(tmp_path / out, [tmp_path / source])
+    with pytest.raises(InputError, match=r"^join: out .*/prices/b\.csv: it is inside"):
+        check_not_among(tmp_path / "prices" / "b.csv", [tmp_path / "prices"], "join: out")
     for out, source in (
         ("lists/a.csv", "prices"),
         ("prices/b.csv", "prices/a.csv"),

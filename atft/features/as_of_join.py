@@ -73,7 +73,7 @@ def join_panel(panel: str | Path, file: Path, out: Path, options: JoinOptions) -
     files = panel_files(panel)
     check_panel_out(out, "join: out")
     check_not_read(out, [*files, file], "join: out")
-    check_not_among(out, [panel])
+    check_not_among(out, [panel], "join: out")
     first_era = None if options.first_era is None else read_date("join: first_era", options.first_era)
     days, codes = _days_and_codes(files, options.keys, first_era)
     if not len(days):
