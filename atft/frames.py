@@ -48,7 +48,7 @@ def arrow_table(frame: Any, what: str = "frame", pairs: bool = False, keys: Sequ
             raise InputError(f"{what}: {type(frame).__name__} is no frame; give a Polars or pandas DataFrame")
     except InputError:
         raise
-    except (pa.ArrowException, TypeError, ValueError) as error:
+    except (pa.ArrowException, OverflowError, TypeError, ValueError) as error:
         raise InputError(f"{what}: cannot be read as a table ({one_line(error)})") from error
     absent = [key for key in keys if key not in table.column_names]
     if absent and library == "pandas" and _has_unnamed_levels(frame.index):
@@ -117,12 +117,12 @@ def write_frame(frame: Any, folder: str | Path, pairs: bool = False, keys: Seque
     Raises:
         InputError: it is no frame, or the file cannot be written.
     """
-    table = arrow_table(frame, "panel frame", pairs, keys)
+    table = arrow_table(frame, pairs=pairs, keys=keys)
     for field in table.schema:
         # Neither a digest nor a Parquet file can be made of an interval's categories.
         if isinstance(getattr(field.type, "value_type", None), pa.ExtensionType):
             raise InputError(
-                f"panel frame: column {field.name!r:.40} has categories of the type {field.type.value_type!s:.40}; "
+                f"frame: column {field.name!r:.40} has categories of the type {field.type.value_type!s:.40}; "
                 f"cast it to text or numbers, or leave it out"
             )
     path = Path(folder) / f"frame-{frame_digest(table)[:DIGEST_DIGITS]}.parquet"
