@@ -13,7 +13,7 @@ import pickle
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,8 @@ MALFORMED = (
 
 MAX_COUNT = 1 << 53
 """Largest count of steps or epochs that makes sense."""
+MAX_DEPTH, MAX_VALUES = 50, 1_000_000
+"""Levels and values of the nested content; a run's has some ten levels and thousands of values."""
 FINITE = ("state_dict", "current_model_state", "optimizer_states")
 """Entries whose tensors must be finite."""
 ADVICE = "name another checkpoint, or train again"
@@ -141,7 +143,7 @@ def check_content(content: Any, file: str) -> dict[str, Any]:
     for key, (check, needed) in OWN_ENTRIES.items():
         if key in entries and not check(entries[key]):
             raise InputError(f"{file}: atft.{key} is not {needed}; {ADVICE}")
-    for name, tensor in tensors_of(content):
+    for name, tensor in tensors_of(content, file):
         if not _is_plain(tensor):
             raise InputError(f"{file}: {name} is no plain tensor; {ADVICE}")
         if name.startswith(FINITE) and not bool(torch.isfinite(tensor).all()):
@@ -152,21 +154,42 @@ def check_content(content: Any, file: str) -> dict[str, Any]:
     return content
 
 
-def tensors_of(value: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
-    """All tensors in nested mappings and lists, each with its dotted path."""
-    if isinstance(value, Tensor):
-        yield path, value
-    elif isinstance(value, Mapping):
-        for key, inside in value.items():
-            yield from tensors_of(inside, f"{path}.{key}".lstrip("."))
-    elif isinstance(value, list | tuple):
-        for number, inside in enumerate(value):
-            yield from tensors_of(inside, f"{path}.{number}")
+def tensors_of(content: Any, file: str) -> Iterator[tuple[str, Tensor]]:
+    """All tensors in nested mappings and lists, each with its dotted path; the ``file`` is for the message.
+
+    Raises:
+        InputError: the content is deeper or larger than any checkpoint; so is what contains itself.
+    """
+    levels, seen = [iter([("", content)])], 0
+    while levels:
+        path, value = next(levels[-1], (None, None))
+        if path is None:
+            levels.pop()
+            continue
+        seen += 1
+        if len(levels) > MAX_DEPTH or seen > MAX_VALUES:
+            raise InputError(
+                f"{file}: {path[:40]} has more levels or values than a checkpoint of atft; {ADVICE}"
+            )
+        if isinstance(value, Tensor):
+            yield path, value
+        elif isinstance(value, Mapping):
+            levels.append(_within(path, value.items()))
+        elif isinstance(value, list | tuple):
+            levels.append(_within(path, enumerate(value)))
+
+
+def _within(path: str, entries: Iterable[tuple[Any, Any]]) -> Iterator[tuple[str, Any]]:
+    return ((f"{path}.{key}".lstrip("."), value) for key, value in entries)
 
 
 def _is_plain(tensor: Tensor) -> bool:
     """Whether a tensor's values are all stored: not sparse, not quantised, not a small storage seen many times."""
-    if tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized:
+    if tensor.is_nested or tensor.layout != torch.strided or tensor.is_meta or tensor.is_quantized:
+        return False
+    if (
+        tensor.is_floating_point() and tensor.element_size() == 1
+    ):  # torch asks none of them whether it is finite
         return False
     return tensor.numel() * tensor.element_size() <= tensor.untyped_storage().nbytes()
 

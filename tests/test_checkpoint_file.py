@@ -190,11 +190,30 @@ def test_a_score_may_be_infinite_before_the_first_one() -> None:
         torch.zeros(1).expand(1 << 20, 1 << 20),  # 4 TB for whoever touches it
         torch.zeros(3, 3).to_sparse(),
         torch.zeros(3, device="meta"),
+        torch.zeros(3, dtype=torch.float8_e4m3fn),  # torch cannot say whether it is finite
+        torch.nested.nested_tensor([torch.zeros(1), torch.zeros(2)], layout=torch.jagged),
     ],
 )
 def test_a_tensor_whose_values_are_not_all_there_is_no_weight(tensor: torch.Tensor) -> None:
     with pytest.raises(InputError, match=r"state_dict.w is no plain tensor"):
         check_content(small_checkpoint(state_dict={"w": tensor}), "a.ckpt")
+
+
+def test_content_that_contains_itself_or_stands_for_billions_of_values_is_one_line(tmp_path: Path) -> None:
+    itself: list[Any] = []
+    itself.append(itself)
+    deep: Any = {}
+    for _ in range(60):
+        deep = {"a": deep}
+    billions: Any = []
+    for _ in range(40):
+        billions = [billions, billions]
+    for value in (itself, {"a": itself}, deep, billions):
+        torch.save(small_checkpoint(callbacks={"x": {"y": value}}), tmp_path / "a.ckpt")
+        with pytest.raises(
+            InputError, match=r"a\.ckpt: callbacks\.x\.y\S* has more levels or values than a check"
+        ):
+            read_checkpoint(tmp_path / "a.ckpt")
 
 
 def test_the_networks_weights_are_those_that_open_with_its_name() -> None:

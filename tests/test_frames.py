@@ -88,7 +88,7 @@ def test_the_named_levels_of_a_pandas_index_are_columns() -> None:
         arrow_table(rows.set_index("date", drop=False))
     with pytest.raises(InputError, match="cannot be read as a table"):
         arrow_table(rows.assign(code=[1, "b", None]))
-    with pytest.raises(InputError, match="cannot be read as a table .*too large"):
+    with pytest.raises(InputError, match=r"cannot be read as a table .*too large"):
         arrow_table(rows.assign(code=[2**70, 1, 2]))
 
 
