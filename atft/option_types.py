@@ -1,13 +1,16 @@
 """The values of options that Python code gives, checked against their annotations before they are used.
 
 The command line's parser does the same for configs. A type that is wrong would otherwise raise somewhere deep
-inside, or be read as something else: the text ``"x_*"`` as three patterns.
+inside, or be read as something else: the text ``"x_*"`` as three patterns. What may stand for another type, such as
+a date or a number of numpy, becomes what a config has in its place, so that both have one digest.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
+from datetime import date
 from inspect import get_annotations
 from numbers import Integral, Real
+from os import PathLike, fspath
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -28,6 +31,8 @@ def check_option_types(
 ) -> None:
     """Check that each field of an options dataclass has the type that it is annotated with.
 
+    What may stand for that type is replaced by what `as_in_config` makes of it.
+
     Args:
         key: where the options stand in a config, for messages: ``data.loader``.
         options: the dataclass's instance.
@@ -39,7 +44,9 @@ def check_option_types(
     """
     for field in fields(options):
         if field.name not in but:
-            check_type(f"{key}.{field.name}", getattr(options, field.name), field.type, texts)
+            value = getattr(options, field.name)
+            check_type(f"{key}.{field.name}", value, field.type, texts)
+            object.__setattr__(options, field.name, as_in_config(value))
 
 
 def check_arguments(kind: type, arguments: Mapping[str, Any]) -> None:
@@ -66,6 +73,26 @@ def check_type(key: str, value: Any, hint: Any, texts: tuple[type, ...] = ()) ->
     if get_origin(kind) is dict:
         for name, inner in value.items():
             check_type(f"{key}.{name}", inner, get_args(kind)[1], texts)
+
+
+def as_in_config(value: Any) -> Any:
+    """A value as a config has it: numbers of Python, dates and paths as texts, lists; any other as it is."""
+    match value:
+        case bool() | str():
+            return value
+        case Integral():
+            return int(value)
+        case Real():
+            return float(value)
+        case date():
+            return value.isoformat()
+        case PathLike():
+            return fspath(value)
+        case Mapping():
+            return {as_in_config(name): as_in_config(inner) for name, inner in value.items()}
+        case Sequence():
+            return [as_in_config(inner) for inner in value]
+    return value
 
 
 def _has_type(value: Any, kind: Any, texts: tuple[type, ...]) -> bool:

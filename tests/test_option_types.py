@@ -1,5 +1,7 @@
 """Options that Python code gives with another type are one line that names the key."""
 
+import json
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any, cast
@@ -8,7 +10,8 @@ import numpy as np
 import pytest
 
 import atft
-from atft.option_types import check_option_types, check_type
+from atft.option_types import as_in_config, check_option_types, check_type
+from atft.panel import PanelSchema
 
 DATES = ["2015-01-01", "2015-09-30"]
 
@@ -60,6 +63,19 @@ def test_what_is_written_as_a_text_or_counts_as_a_number_is_taken() -> None:
     atft.ObjectiveOptions(terms={"ic": 1, "ndcg": {"weight": np.float32(0.1), "temperature": 1}})  # type: ignore
     check_type("key", None, int | None)
     check_type("key", 3, Any)
+
+
+def test_what_stands_for_another_type_becomes_what_a_config_has() -> None:
+    schema = PanelSchema(first_era=cast(Any, date(2015, 1, 1)), lag=cast(Any, np.int64(1)))
+    assert schema == PanelSchema(first_era="2015-01-01", lag=1) and type(schema.lag) is int
+    cache = atft.CacheOptions(dir=cast(Any, Path("here")), rank=cast(Any, ("x_*",)))
+    assert cache == atft.CacheOptions(dir="here", rank=["x_*"])
+    weights: Any = {"ic": np.float64(1), "ndcg": {"weight": np.float32(0.5)}}
+    objective = atft.ObjectiveOptions(terms=weights, horizon_weights={cast(Any, np.int64(5)): 2.0})
+    assert json.dumps(asdict(objective))
+    assert objective.terms == {"ic": 1.0, "ndcg": {"weight": 0.5}} and objective.horizon_weights == {5: 2.0}
+    kept = None, True, 1, 0.5, "x", [1], {"a": object}
+    assert [as_in_config(value) for value in kept] == [*kept]
 
 
 def test_a_message_is_short_and_has_an_article() -> None:

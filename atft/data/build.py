@@ -27,7 +27,7 @@ from atft.data.panel_index import CALENDAR_KEY, index_panel
 from atft.data.panel_stream import PanelIndex
 from atft.digest import json_digest
 from atft.errors import InputError, listed, nearest
-from atft.option_types import check_option_types
+from atft.option_types import as_in_config, check_option_types
 from atft.panel import PanelColumns, PanelSchema, further_columns, match, resolve_columns
 from atft.panel_files import file_fingerprint, footer_names, joined_fingerprint, panel_files, same_while_read
 from atft.parquet import check_file
@@ -84,6 +84,7 @@ def build_cache(
         InputError: anything wrong with the panel, the options, the disk, or the cache that is already there.
     """
     files = panel_files(panel_path)
+    horizons = as_in_config(horizons)
     columns = resolve_columns(
         schema, footer_names(panel_path, [schema.date, schema.code]), horizons, str(panel_path)
     )
@@ -93,7 +94,7 @@ def build_cache(
     min_date = None if options.min_date is None else read_date("data.cache.min_date", options.min_date)
     fingerprints = [file_fingerprint(file) for file in files]
     source = joined_fingerprint(fingerprints)
-    panel_digest = json_digest([FORMAT, source, recipe.schema, list(horizons), recipe.options])
+    panel_digest = json_digest([FORMAT, source, recipe.schema, horizons, recipe.options])
     graph_digest = json_digest(asdict(graph)) if graph else "no-graph"
     root = Path(options.dir)
     final = root / f"{panel_digest}-{graph_digest}"

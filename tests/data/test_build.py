@@ -78,6 +78,17 @@ def test_min_date_drops_earlier_days(make_panel: MakePanel, make_cache: Make) ->
         make_cache(min_date="tomorrow")
 
 
+@pytest.mark.usefixtures("types_unchecked")
+def test_dates_and_numbers_of_python_and_numpy_name_the_cache_that_a_config_names(
+    make_panel: MakePanel, make_cache: Make
+) -> None:
+    five: Any = np.int64(5)
+    want = make_cache(make_panel(), horizons=(1, 5), min_date="2015-02-02")
+    graph = GraphOptions(k=3, window=20, min_observations=2 * five, refresh_days=five, sector_k=2)
+    got = make_cache(graph=graph, horizons=(1, five), min_date=date(2015, 2, 2))
+    assert got.path == want.path and got.manifest == want.manifest
+
+
 @pytest.mark.parametrize("order", ["code", "shuffled", "files"])
 def test_the_order_of_the_rows_and_files_does_not_matter(
     tmp_path: Path, make_panel: MakePanel, make_cache: Make, order: str
