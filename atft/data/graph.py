@@ -36,8 +36,8 @@ class GraphOptions:
         min_observations: days of the window on which both stocks must have a return.
         refresh_days: weekdays between two choices of neighbours, in periods counted from 1970-01-05; the first
             trading day of each period chooses again.
-        sector_k: further neighbours: the most correlated stocks of the same sector that are not among the k; a
-            stock without a sector has none.
+        sector_k: neighbours by sector: the sector_k most correlated stocks of the same sector, less those that are
+            among the k already; a stock without a sector has none.
     """
 
     k: int = 20
@@ -131,9 +131,9 @@ def nearest_stocks(
     The last of the ``returns`` are the day's own. Fewer days than ``min_observations`` give no edge.
 
     Returns:
-        Neighbours as indices into the stocks, strongest first, -1 for none: first the k nearest, then the nearest
-        of the same sector that are not among them. And each edge's shrunk correlation and whether the sector is
-        shared (1 or 0); 0 where there is none.
+        Neighbours as indices into the stocks, strongest first, -1 for none: first the k nearest, then the sector_k
+        nearest of the same sector, -1 for those that are among the k already. And each edge's shrunk correlation
+        and whether the sector is shared (1 or 0); 0 where there is none.
     """
     stocks = returns.shape[1]
     neighbour = torch.full((stocks, options.width), -1, dtype=torch.int64)

@@ -221,7 +221,8 @@ class ResidentPanel:
         for refresh in self._refreshes:
             of_stock, near, strength = self.cache.refresh(refresh)
             key = refresh * self.cache.stocks + of_stock.astype(np.int64)
-            for tensor, values in zip(links, (key, near, np.nan_to_num(strength)), strict=True):
+            # A copy of the mapped file: torch warns of memory that is read only.
+            for tensor, values in zip(links, (key, near, strength.copy()), strict=True):
                 tensor[first : first + len(key)].copy_(torch.from_numpy(values))
             first += len(key)
         return links
