@@ -188,12 +188,9 @@ def thread_cap(arguments: Sequence[str]) -> int:
 
 
 def sentence(error: BaseException) -> str:
-    """The text of an error, in one printable line; of a loader worker's error, without the worker's traceback."""
-    text = str(error)
-    if "Original Traceback" in text:  # an InputError, which has escaped the line breaks of the traceback too
-        text = text.replace("\\n", "\n").strip().splitlines()[-1].partition(": ")[2]
+    """The text of an error, in one printable line."""
     longest = MAX_FAILURE_LINE if isinstance(error, RunFailed) else MAX_ERROR_LINE
-    return clip(printable(" ".join(text.split())), longest)
+    return clip(printable(" ".join(str(error).split())), longest)
 
 
 def guarded(action: Callable[[], int], debug: bool) -> int:

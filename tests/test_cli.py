@@ -86,16 +86,6 @@ def test_a_wrong_number_of_threads_is_an_error(said: str) -> None:
         thread_cap([f"--threads={said}"])
 
 
-def test_an_error_of_a_loader_worker_is_said_without_its_traceback() -> None:
-    worker = (
-        "Caught InputError in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n"
-    )
-    worker += (
-        '  File "blocks.py", line 3\natft.errors.InputError: days.arrow: record 3 is damaged; build again\n'
-    )
-    assert sentence(InputError(worker)) == "days.arrow: record 3 is damaged; build again"
-
-
 @pytest.mark.parametrize("kind", [InputError, RunFailed])
 def test_control_characters_of_files_are_escaped(
     kind: type[Exception], capsys: pytest.CaptureFixture[str]

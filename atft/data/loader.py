@@ -118,7 +118,10 @@ class WorkerWatch:
 
     @contextmanager
     def waiting(self, seconds: float) -> Iterator[None]:
-        """Wait for a block; where that takes longer than ``seconds``, or a worker dies, raise `WorkerLost`."""
+        """Wait for a block; where that takes longer than ``seconds``, or a worker dies, raise `WorkerLost`.
+
+        What a worker cannot read raises as it would in this process.
+        """
         self._latest = monotonic() + seconds
         try:
             with lost_workers():
@@ -133,6 +136,8 @@ class WorkerWatch:
             if isinstance(error, WorkerLost):
                 raise
             raise _death(error) from error
+        except InputError as error:
+            raise _as_raised(error) from error
         finally:
             self._latest = inf
 
@@ -142,6 +147,13 @@ def _death(error: Exception) -> WorkerLost:
     return WorkerLost(
         f"data.loader: a worker has died ({text}); where memory ran out, lower data.loader.num_workers"
     )
+
+
+def _as_raised(error: InputError) -> InputError:
+    """The error that a worker raised: torch gives its text the worker's traceback, whose last line is the error."""
+    lines = str(error)  # one line, in which line breaks are escaped
+    name = f"\\n{InputError.__module__}.{InputError.__qualname__}: "
+    return InputError(lines.rpartition(name)[2].removesuffix("\\n"))
 
 
 class BlockLoader(DataLoader[DayBatch]):

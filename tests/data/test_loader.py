@@ -143,6 +143,22 @@ def test_a_worker_that_is_stopped_or_killed_ends_the_pass_and_is_gone(
     assert worker.exitcode == -signal.SIGKILL
 
 
+def test_what_a_worker_cannot_read_is_the_error_of_this_process(make_cache: Make) -> None:
+    cache = make_cache()
+    record = cache.manifest.files["days"]
+    path = cache.path / record.name
+    content = bytearray(path.read_bytes())
+    content[record.offsets[40] + 200] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(record.mtime_ns, record.mtime_ns))  # else it is compared whole when it is opened
+    texts = []
+    for num_workers in (0, 1):
+        with pytest.raises(InputError, match=r"record 40 is damaged .*; delete its folder") as caught:
+            list(_loader(DayCache(cache.path), num_workers))
+        texts.append(str(caught.value))
+    assert texts[0] == texts[1]
+
+
 class Process(BaseProcess):
     """One that is asked nothing."""
 
