@@ -25,7 +25,7 @@ class ResultDifference(NamedTuple):
     """Of a program's results and its network's, on one day."""
 
     largest: float
-    """NaN where a result is no number on one side only."""
+    """NaN where a result is no number."""
     scores: int
     """Stocks times horizons."""
     exchanged: int

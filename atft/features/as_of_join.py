@@ -93,9 +93,8 @@ def join_panel(panel: str | Path, file: Path, out: Path, options: JoinOptions) -
         for path, table in track(_tables(files), "joining"):
             twice = [name for name in added if name in table.column_names]
             if twice:
-                raise InputError(
-                    f"{path}: the panel has a column {twice[0]!r} already; set prefix, or drop it"
-                )
+                remedy = f"rename {file.name}" if twice[0] == added[-1] else "set prefix"
+                raise InputError(f"{path}: the panel has a column {twice[0]!r} already; {remedy}, or drop it")
             day, index = _rows_of(path, table, options, first_era, rows.codes)
             known_row, matched = latest_known(rows.code, usable, index, np.searchsorted(days, day))
             if options.max_age_days is not None:

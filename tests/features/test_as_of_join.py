@@ -214,6 +214,8 @@ def test_a_column_is_not_joined_twice_and_the_panel_not_overwritten(tmp_path: Pa
     join_panel(panel, file, tmp_path / "q.parquet", JoinOptions())
     with pytest.raises(InputError, match="the panel has a column 'x_eps' already; set prefix"):
         join_panel(tmp_path / "q.parquet", file, tmp_path / "r.parquet", JoinOptions())
+    with pytest.raises(InputError, match=r"has a column 'known_f' already; rename f\.csv, or drop it"):
+        join_panel(tmp_path / "q.parquet", file, tmp_path / "r.parquet", JoinOptions(prefix="exposure_"))
     with pytest.raises(InputError, match="this command reads that file"):
         join_panel(panel, file, panel, JoinOptions())
     (tmp_path / "folder").mkdir()
