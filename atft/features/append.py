@@ -41,13 +41,13 @@ from atft.features.panel_state import (
     with_codes,
     write_panel_state,
 )
+from atft.features.price_basis import check_one_basis, rescaled
 from atft.features.price_store import (
     find_corrections,
     followed_by,
     later_rows,
     merged,
     read_stored,
-    rescaled,
     with_last_sectors,
     with_same_columns,
     write_prices,
@@ -103,9 +103,10 @@ def append_prices(
         panel: folder that `build_panel` wrote.
         prices: file of prices that has the new days, or a longer history.
         corrections: what to do about rows of past days that differ from the stored ones. ``error`` raises.
-            ``rebuild`` takes the new rows and makes all days from the first of them on again. ``rescale`` treats a
-            code whose past rows all differ by one factor as adjusted since then, puts its new days on the stored
-            basis, and raises for any other difference.
+            ``rebuild`` takes the new rows and makes all days from the first of them on again; of a code that was
+            adjusted since, the prices must have all days. ``rescale`` treats a code whose past rows all differ by
+            one factor as adjusted since then, puts its new days on the stored basis, and raises for any other
+            difference.
         today: see `build_panel`.
 
     Raises:
@@ -234,6 +235,7 @@ def _rebuild(
     """
     options, stored = FeatureOptions(**listed.options), read_stored(panel, listed.prices)
     assert stored is not None  # a panel has rows
+    check_one_basis(stored, new)
     everything = merged(stored, new)
     checked = checked_prices(everything, options, today)
     # The calendar is decided by all days: it may differ before the first corrected row.

@@ -15,13 +15,10 @@ import numpy as np
 
 from atft.cells import sorted_texts
 from atft.dates import as_dates
-from atft.errors import InputError, counted, first_of
+from atft.errors import InputError, counted
 from atft.features.panel_folder import FolderFile, read_table, write_table
 from atft.features.price_dialects import PRICES
 from atft.features.prices import EMPTY, PriceGrid, on_grid
-
-MAX_RATIO_ERROR = 1e-3
-"""Prices rounded to cents differ from an exact multiple by less, from a dollar or two on."""
 
 
 def write_prices(
@@ -155,9 +152,9 @@ def find_corrections(stored: PriceGrid | None, new: PriceGrid, last: date) -> Co
     end = bisect_right(new.calendar, last)
     cells = {name: values[:end] for name, values in new.grids().items()}
     past = replace(new, calendar=new.calendar[:end], **cells)
-    before = _stored_like(stored, past)
+    before = stored_like(stored, past)
     rows = np.isfinite(past.close)
-    differs = {name: rows & _different(before, past, name) for name in EMPTY}
+    differs = {name: rows & different_cells(before, past, name) for name in EMPTY}
     differs["sector"] &= past.sector >= 0
     changed = np.any(list(differs.values()), axis=0)
     if not changed.any():
@@ -172,68 +169,14 @@ def find_corrections(stored: PriceGrid | None, new: PriceGrid, last: date) -> Co
     return Corrections(past.calendar[day], line)
 
 
-def rescaled(stored: PriceGrid | None, new: PriceGrid, last: date) -> tuple[PriceGrid, list[str]]:
-    """Put codes whose past rows all differ by one factor on the stored basis, later rows included.
-
-    That is what adjusting a history for a later split or dividend does. Volumes have a factor of their own.
-
-    Returns:
-        The prices, in which the past rows of those codes are the stored ones, and a line that names the codes.
-    """
-    if stored is None:
-        return new, []
-    before = _stored_like(stored, new)
-    end = bisect_right(new.calendar, last)
-    shared = np.isfinite(new.close) & np.isfinite(before.close)
-    shared[end:] = False
-    changed = shared & np.any([_different(before, new, name) for name in PRICES], axis=0)
-    grids = {name: values.copy() for name, values in new.grids().items()}
-    names = []
-    for stock in np.flatnonzero(changed.any(axis=0)):
-        rows = shared[:, stock]
-        factors = _factors(before, new, rows, int(stock))
-        if factors is None:
-            continue  # another correction, which the comparison finds
-        for name, factor in factors.items():
-            values, old = grids[name][:, stock], getattr(before, name)[rows, stock]
-            # A price that stands still keeps its bits: rounding would be a return.
-            still = dict(zip(values[rows].tolist(), old.tolist(), strict=True))
-            values[end:] = [still.get(value, value * factor) for value in values[end:].tolist()]
-            values[rows] = old
-        names.append(f"{new.codes[stock]} x {factors['close']:.6g}")
-    line = f"put on the stored basis, codes whose history was adjusted since: {len(names)}: "
-    return replace(new, **grids), [line + first_of(names, 10, "codes")] if names else []
-
-
-def _factors(before: PriceGrid, new: PriceGrid, rows: np.ndarray, stock: int) -> dict[str, float] | None:
-    """Stored over new price, one number for all prices of a stock, and volume; None where it is not one number."""
-    factors: dict[str, float] = {}
-    for name in ("close", "open", "high", "low", "volume"):
-        one, two = (getattr(of, name)[rows, stock].astype(np.float64) for of in (before, new))
-        with np.errstate(all="ignore"):
-            ratio = one / two
-        ratio = ratio[np.isfinite(ratio) & (ratio > 0)]
-        if name in ("close", "volume"):
-            factor = float(np.median(ratio)) if len(ratio) else 1.0
-        else:
-            factor = factors["close"]
-        # No factor makes a number of nothing, or of 0.
-        if (np.isnan(one) != np.isnan(two)).any() or ((one == 0) != (two == 0)).any():
-            return None
-        if (np.abs(ratio / factor - 1) > MAX_RATIO_ERROR).any():
-            return None
-        factors[name] = factor
-    return factors
-
-
-def _different(one: PriceGrid, other: PriceGrid, name: str) -> np.ndarray:
+def different_cells(one: PriceGrid, other: PriceGrid, name: str) -> np.ndarray:
     """Cells of a grid that differ; NaN equals itself."""
     a, b = getattr(one, name), getattr(other, name)
     different: np.ndarray = (a != b) & ~(np.isnan(a) & np.isnan(b))
     return different
 
 
-def _stored_like(stored: PriceGrid | None, like: PriceGrid) -> PriceGrid:
+def stored_like(stored: PriceGrid | None, like: PriceGrid) -> PriceGrid:
     """The stored rows on the dates and codes of other prices, with sectors numbered as theirs, new ones behind."""
     grids = {name: np.full_like(values, EMPTY[name]) for name, values in like.grids().items()}
     names = list(like.sectors)

@@ -13,7 +13,6 @@ from atft.features.price_store import (
     later_rows,
     merged,
     read_stored,
-    rescaled,
     with_last_sectors,
     with_same_columns,
     write_prices,
@@ -109,47 +108,6 @@ def test_codes_without_a_sector_keep_their_last_one_on_later_days() -> None:
     named = of_sectors(prices(60), ["c"], "c", "c", "c")
     for one, other in ((named, past), (new, replace(past, sectors=[]))):
         assert with_last_sectors(one, other) == (one, [])
-
-
-def test_one_factor_is_put_on_the_stored_basis_and_two_are_not() -> None:
-    stored, new, last = prices(), prices(60), prices().calendar[-1]
-    for name in ("open", "high", "low", "close"):
-        getattr(new, name)[:, 1] /= 4
-    new.volume[:, 1] *= 4
-    new.close[5, 2] *= 1.5
-    scaled, (line,) = rescaled(stored, new, last)
-    assert line == "put on the stored basis, codes whose history was adjusted since: 1: s1 x 4"
-    whole = prices(60)
-    assert np.array_equal(scaled.close[:, 1], whole.close[:, 1], equal_nan=True)
-    known = np.isfinite(whole.close[:, 1])
-    assert np.array_equal(scaled.volume[known, 1], whole.volume[known, 1], equal_nan=True)
-    assert np.array_equal(scaled.close[:, 2], new.close[:, 2], equal_nan=True)
-    assert rescaled(stored, prices(60), last)[1] == []
-
-
-@pytest.mark.parametrize(("was", "now"), [(1000.0, 0.0), (0.0, 1000.0), (np.nan, 1000.0), (1000.0, 1002.0)])
-def test_a_volume_that_one_factor_cannot_explain_is_another_correction(was: float, now: float) -> None:
-    stored, new, last = prices(), prices(60), prices().calendar[-1]
-    day = int(np.flatnonzero(np.isfinite(stored.close[:, 1]))[7])
-    for name in ("open", "high", "low", "close"):
-        getattr(new, name)[:, 1] /= 4
-    stored.volume[day, 1], new.volume[day, 1] = was, now
-    same_basis, lines = rescaled(stored, new, last)
-    assert lines == [] and find_corrections(stored, same_basis, last) is not None
-    stored.volume[day, 1] = new.volume[day, 1] = 0
-    assert len(rescaled(stored, new, last)[1]) == 1, "a day without volume has none on either basis"
-
-
-def test_a_price_that_stands_still_has_no_return_on_the_stored_basis() -> None:
-    stored, new = prices(50), prices(60)
-    for grid, days in ((stored, 50), (new, 60)):
-        for name in ("open", "high", "low", "close"):
-            getattr(grid, name)[20:days, 1] = np.float32(12.31)
-    for name in ("open", "high", "low", "close"):
-        getattr(new, name)[:, 1] *= np.float32(0.9931)
-    scaled, lines = rescaled(stored, new, stored.calendar[-1])
-    assert lines
-    assert (scaled.close[20:, 1] == np.float32(12.31)).all()
 
 
 def test_a_merger_takes_the_new_row_and_keeps_what_it_lacks() -> None:
