@@ -126,7 +126,8 @@ def dense_horizon(scores: ScoreRows, horizon: int, context: FileRows | None = No
     Args:
         context: a file of further columns by (date, code), for the cells that the predictions lack.
 
-    Raises InputError where a stock has two rows on one day, or two targets in those of several seeds or folds.
+    Raises InputError where a stock has two rows on one day, or two targets in those of several seeds or folds, and
+    where the context has none of the rows.
     """
     rows = scores.rows
     chosen = np.flatnonzero(scores.horizon == horizon)
@@ -206,6 +207,15 @@ def _joined(context: FileRows, dates: NDArray[Any], codes: Sequence[str]) -> Den
     stock_of = np.array([of_code.get(code, -1) for code in context.codes], dtype=np.int64)
     day, stock = day_of[context.day], stock_of[context.stock]
     known = np.flatnonzero(day_known[context.day] & (stock >= 0))
+    if not len(known):
+        has, asked = (
+            f"{names[0]} .. {names[-1]} on {days[0]} .. {days[-1]}"
+            for names, days in ((context.codes, context.dates), (codes, dates))
+        )
+        raise InputError(
+            f"{context.path}: must have rows of the scores' days and codes; it has {has}, they {asked}; "
+            "write both alike"
+        )
     cell, shape = day[known] * len(codes) + stock[known], (len(dates), len(codes))
     columns = {name: laid_out(values[known], cell, shape) for name, values in context.numbers.items()}
     sector, sectors = _laid_out_sector(context, known, cell, shape)

@@ -2,6 +2,7 @@
 
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -220,6 +221,20 @@ def test_context_fills_the_sectors_that_the_file_lacks_and_changes_no_other(tmp_
     joined = dense_horizon(scores, 5, read_context(write_foreign(tmp_path / "others.parquet", others)))
     lacks[:, absent] = False
     np.testing.assert_array_equal(joined.sector, np.where(lacks, 2, own.sector))
+
+
+@pytest.mark.parametrize("shift", [{"code": "X"}, {"date": 365}])
+def test_context_of_other_stocks_or_days_raises(shift: dict[str, Any], tmp_path: Path) -> None:
+    frame = foreign_frame(days=12)
+    scores = read_scores(write_foreign(tmp_path / "a.parquet", frame), "test")
+    code = pl.lit(shift.get("code", "")) + pl.col("code")
+    date = pl.col("date") + pl.duration(days=shift.get("date", 0))
+    panel = frame.filter(horizon=1).select(date=date, code=code, return_1d="return_1d")
+    context = read_context(write_foreign(tmp_path / "panel.parquet", panel))
+    codes, days = (f"{min(panel[name])} .. {max(panel[name])}" for name in ("code", "date"))
+    message = f"must have rows of the scores' days and codes; it has {codes} on {days}, they S000 "
+    with pytest.raises(InputError, match=message):
+        dense_horizon(scores, 5, context)
 
 
 def test_context_that_repeats_or_has_nothing_raises(tmp_path: Path) -> None:
