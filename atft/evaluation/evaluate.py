@@ -116,12 +116,16 @@ def _coverage(scores: ScoreRows, horizons: dict[int, HorizonEvaluation]) -> File
 def _horizon_notes(horizons: dict[int, HorizonEvaluation]) -> list[str]:
     notes = []
     for horizon, measured in horizons.items():
+        apart = days_apart(measured.dates)
         if horizon == 1:
+            if apart > MAX_DAYS_APART:
+                notes.append(
+                    f"dates are {apart:g} days apart: figures a year count them as trading days, 252 a year"
+                )
             continue
         text = f"{horizon} days overlap: the book is {horizon} staggered books, 1/{horizon} of it renewed each day"
         if measured.books.returns_from == SPREAD_OVER:
             text += "; without daily returns each day's spread is booked on the day of its score"
-            apart = days_apart(measured.dates)
             if apart > MAX_DAYS_APART:
                 text += (
                     f"; dates are {apart:g} days apart: books, lags and turnover count them as trading days"

@@ -135,6 +135,8 @@ def test_a_file_of_weekly_scores_says_that_its_dates_count_as_trading_days(tmp_p
     assert "dates are 7 days apart: books, lags and turnover count them as trading days" in file.notes[-1]
     measured = file.horizons[5].figures
     assert measured["gross_annual"].value == pytest.approx(252 / 5 * measured["spread"].value)
+    (file,) = evaluate_files([write_foreign(tmp_path / "b.parquet", weekly.drop("horizon"))], OPTIONS).files
+    assert file.notes[-1] == "dates are 7 days apart: figures a year count them as trading days, 252 a year"
 
 
 def test_a_file_without_the_days_that_went_wrong_is_warned_of_by_the_contexts_days_or_by_weekdays(
