@@ -16,7 +16,7 @@ from atft.cells import check_codes
 from atft.errors import InputError, listed
 from atft.evaluation.any_file import ALIASES, KEYS, MEMBER_KEYS, FileRows, read_rows
 from atft.evaluation.options import MAX_HORIZON
-from atft.evaluation.predictions import HorizonScores, Mask, index_in, laid_out
+from atft.evaluation.predictions import HorizonScores, Mask, Scores, index_in, laid_out
 from atft.evaluation.rank_blend import mean_rank
 
 IDENTITY = ("horizon", *MEMBER_KEYS, "causal", "score")
@@ -171,15 +171,15 @@ def dense_horizon(scores: ScoreRows, horizon: int, context: FileRows | None = No
             )
     sector, sectors = _laid_out_sector(rows, chosen, cell, shape)
     if context is not None:
-        joined = _joined(context, dates, codes)
+        further, further_sector, names = _joined(context, dates, codes)
         # Cell by cell: the context may know stocks and days that have no row here.
-        for name, values in joined.table.columns.items():
+        for name, values in further.items():
             stated = columns.get(name, values)
             columns[name] = np.where(np.isfinite(stated), stated, values)
-        if joined.sector is not None:
-            sectors = [*sectors, *(name for name in joined.sectors if name not in sectors)]
-            place = np.array([*map(sectors.index, joined.sectors), -1], dtype=np.int16)
-            known = place[joined.sector]
+        if further_sector is not None:
+            sectors = [*sectors, *(name for name in names if name not in sectors)]
+            place = np.array([*map(sectors.index, names), -1], dtype=np.int16)
+            known = place[further_sector]
             sector = known if sector is None else np.where(sector < 0, known, sector)
     return DenseHorizon(HorizonScores(horizon, dates, codes, present, columns), sector, sectors, number)
 
@@ -200,8 +200,10 @@ def read_context(path: str | Path) -> FileRows:
     return rows
 
 
-def _joined(context: FileRows, dates: NDArray[Any], codes: Sequence[str]) -> DenseHorizon:
-    """Columns of the context on some dates and codes; NaN where it has no row."""
+def _joined(
+    context: FileRows, dates: NDArray[Any], codes: Sequence[str]
+) -> tuple[dict[str, Scores], NDArray[np.int16] | None, list[str]]:
+    """Columns of the context on some dates and codes, and its sectors; NaN and -1 where it has no row."""
     day_of, day_known = index_in(dates, context.dates)
     of_code = {code: i for i, code in enumerate(codes)}
     stock_of = np.array([of_code.get(code, -1) for code in context.codes], dtype=np.int64)
@@ -218,10 +220,7 @@ def _joined(context: FileRows, dates: NDArray[Any], codes: Sequence[str]) -> Den
         )
     cell, shape = day[known] * len(codes) + stock[known], (len(dates), len(codes))
     columns = {name: laid_out(values[known], cell, shape) for name, values in context.numbers.items()}
-    sector, sectors = _laid_out_sector(context, known, cell, shape)
-    present: Mask = np.ones(shape, dtype=bool)
-    table = HorizonScores(0, dates, list(codes), present, columns)
-    return DenseHorizon(table, sector, sectors, present.astype(np.int16))
+    return columns, *_laid_out_sector(context, known, cell, shape)
 
 
 def _laid_out_sector(
@@ -231,7 +230,8 @@ def _laid_out_sector(
         return None, []
     sectors, index = rows.texts["sector"]
     table = np.full(shape, -1, dtype=np.int16)
-    table.ravel()[cell] = index[chosen]
+    known = index[chosen] >= 0
+    table.ravel()[cell[known]] = index[chosen][known]
     return table, sectors
 
 

@@ -129,11 +129,13 @@ def test_several_seeds_become_their_mean_rank_and_folds_their_days(tmp_path: Pat
     repeated = pl.concat([one, two, two.filter(date=pl.col("date").max())])
     with pytest.raises(InputError, match="has two rows on"):
         dense_horizon(read_scores(write_foreign(tmp_path / "twice.parquet", repeated)), 1)
-    # Whatever the order of the rows: a target that one of them lacks is the other's, and there is only one.
-    unknown = two.with_columns(target=pl.lit(None, one["target"].dtype))
+    # Whatever the order of the rows: what one of them lacks is the other's, and there is only one target.
+    unknown = two.with_columns(target=pl.lit(None, one["target"].dtype), sector=pl.lit(None, pl.String))
+    sector = dense_horizon(read_scores(tmp_path / "all.parquet"), 1).sector
     for parts in ([one, unknown], [unknown, one]):
-        some = dense_horizon(read_scores(write_foreign(tmp_path / "some.parquet", pl.concat(parts))), 1).table
-        np.testing.assert_array_equal(some.columns["target"], single[0].columns["target"])
+        some = dense_horizon(read_scores(write_foreign(tmp_path / "some.parquet", pl.concat(parts))), 1)
+        np.testing.assert_array_equal(some.table.columns["target"], single[0].columns["target"])
+        np.testing.assert_array_equal(some.sector, sector)
     doubled = pl.concat([one, two.with_columns(pl.col("target") * 2)])
     with pytest.raises(
         InputError, match=r"\w+ has different targets on \S+ at horizon 1; rows of several seeds or"
