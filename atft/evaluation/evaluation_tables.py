@@ -13,7 +13,7 @@ from atft.errors import counted
 from atft.evaluation.figures import BPS, FIGURES, SCORED, FigureKind
 from atft.evaluation.groups import NAMED_GROUPS
 from atft.evaluation.intervals import Interval
-from atft.evaluation.null_controls import inside_band
+from atft.evaluation.null_controls import control_name, inside_band
 from atft.evaluation.paired import PAIRED_FIGURES
 from atft.evaluation.plain_table import RANDOM, plain_table, signed, table_text
 from atft.evaluation.result import Difference, Evaluation, FileEvaluation, HorizonEvaluation
@@ -105,8 +105,8 @@ def _controls_table(file: FileEvaluation) -> "Table":
     for i, (horizon, measured) in enumerate(file.horizons.items()):
         if i:
             table.add_section()
-        rows = [(file.name, measured.figures), *((c.name, c.figures) for c in measured.controls)]
-        for name, figures in rows:
+        rows = [(control_name(c.name, [file.name]), c.figures) for c in measured.controls]
+        for name, figures in [(file.name, measured.figures), *rows]:
             verdict = INSIDE if inside_band(figures["rank_ic"].value, measured.band["rank_ic"]) else ""
             cells = [shown_interval(figures[n], FIGURES[n]) for n in SCORED]
             days = f"{measured.days:,}" if name == file.name else ""

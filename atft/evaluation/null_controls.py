@@ -4,7 +4,7 @@ Two know nothing (random scores, labels shuffled within the day) and four are th
 momentum, low volatility, size). All read the day itself and days before it, never a later one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
@@ -61,6 +61,11 @@ def control_scores(table: HorizonScores, seed: int = 0) -> tuple[dict[str, Score
         else:
             absent[name] = f"no values in column {' or '.join(column for column, _ in ways)}"
     return scores, absent
+
+
+def control_name(name: str, files: Collection[str]) -> str:
+    """What a control is called beside files, one of which may have its name."""
+    return f"control: {name}" if name in files else name
 
 
 def inside_band(value: float, band: Band) -> bool:

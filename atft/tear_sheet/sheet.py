@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from atft.errors import InputError
 from atft.evaluation.groups import NAMED_GROUPS
+from atft.evaluation.null_controls import control_name
 from atft.evaluation.result import Evaluation, GroupRow
 from atft.page import Drawing, Html, anchor, chart_grid, element, html_page, section
 from atft.tear_sheet.covered_section import covered_part
@@ -18,7 +19,6 @@ from atft.tear_sheet.heading import sheet_heading
 from atft.tear_sheet.importance_chart import importance_chart, importance_note
 from atft.tear_sheet.interval_charts import Dot, decay_chart, decile_chart, dot_rows
 from atft.tear_sheet.tables import (
-    control_name,
     coverage_table,
     differences_table,
     dropped_days_table,
@@ -63,9 +63,9 @@ def _headline(evaluation: Evaluation, by_horizon: Entries) -> Part:
     drawings = []
     for horizon, entries in by_horizon.items():
         rows = [(e.name, [Dot(e.role, e.measured.figures["rank_ic"])]) for e in entries]
-        first = entries[0].measured
+        first, names = entries[0].measured, [e.name for e in entries]
         rows += [
-            (control_name(c.name, entries), [Dot("control", c.figures["rank_ic"])]) for c in first.controls
+            (control_name(c.name, names), [Dot("control", c.figures["rank_ic"])]) for c in first.controls
         ]
         drawing = dot_rows(
             f"controls-{horizon}", horizon_title(horizon), rows, "RankIC", band=first.band["rank_ic"]

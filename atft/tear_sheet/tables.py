@@ -6,6 +6,7 @@ from math import isfinite
 
 from atft.evaluation.figures import FIGURES, SCORED
 from atft.evaluation.intervals import Interval
+from atft.evaluation.null_controls import control_name
 from atft.evaluation.result import Difference, Evaluation, ExtremeDay, FileEvaluation
 from atft.page import Html, clipped, element, html_table, joined
 from atft.tear_sheet.entries import UNKNOWN, Entry, figure_text, interval_text
@@ -26,7 +27,7 @@ def scored_table(entries: Sequence[Entry], horizon: int) -> Html:
         rows.append([entry.name, *_cells(figures), _t(figures["rank_ic"]), f"{measured.days:,}"])
         styles.append("strong")
     # Controls of the first file: those of other files on the same days are the same but for what is drawn.
-    first = entries[0].measured
+    first, names = entries[0].measured, [entry.name for entry in entries]
     band = [
         element("span", f"{figure_text(n, first.band[n][0])} to {figure_text(n, first.band[n][1])}")
         if n in first.band
@@ -35,7 +36,7 @@ def scored_table(entries: Sequence[Entry], horizon: int) -> Html:
     ]
     rows.append(["random, 95 %", *band, "", ""])
     rows += (
-        [control_name(control.name, entries), *_cells(control.figures), _t(control.figures["rank_ic"]), ""]
+        [control_name(control.name, names), *_cells(control.figures), _t(control.figures["rank_ic"]), ""]
         for control in first.controls
     )
     for name, reason in first.absent_controls.items():
@@ -145,11 +146,6 @@ def settings_table(evaluation: Evaluation) -> Html:
 def horizon_title(horizon: int) -> str:
     """A horizon in words."""
     return "1 day" if horizon == 1 else f"{horizon} days"
-
-
-def control_name(name: str, entries: Sequence[Entry]) -> str:
-    """What a control is called beside files, one of which may have its name."""
-    return f"control: {name}" if name in {entry.name for entry in entries} else name
 
 
 def _cells(figures: Mapping[str, Interval]) -> list[Html]:

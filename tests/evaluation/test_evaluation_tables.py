@@ -61,6 +61,14 @@ def test_a_score_inside_the_random_band_says_so_in_its_row(evaluation: Evaluatio
     assert any(row.startswith("mine") for row in rows)
 
 
+def test_a_file_that_has_the_name_of_a_control_and_the_control_have_two_names(tmp_path: Path) -> None:
+    path = write_foreign(tmp_path / "reversal.parquet", foreign_frame().filter(horizon=1))
+    lines = evaluation_text(evaluate_files([path], EvaluateOptions(min_stocks=10, draws=20))).splitlines()
+    first = [line.split("  ")[0] for line in lines if " 1d  " in line]
+    assert first[:3] == ["reversal", "random 95 %", "random"] and first.count("random 95 %") == 1
+    assert "control: reversal" in first
+
+
 def test_a_constant_score_has_no_figure_to_be_inside_the_random_band(tmp_path: Path) -> None:
     path = write_foreign(tmp_path / "flat.parquet", foreign_frame().with_columns(score=pl.lit(1.0)))
     with pytest.raises(InputError, match="constant score"):

@@ -8,6 +8,7 @@ from scipy.stats import spearmanr
 
 from atft.evaluation.null_controls import (
     CONTROLS,
+    control_name,
     control_scores,
     inside_band,
     verdicts,
@@ -120,6 +121,11 @@ def test_a_seed_gives_the_same_random_scores() -> None:
         first, again, other = (control_scores(data, seed)[0][name] for seed in (1, 1, 2))
         np.testing.assert_array_equal(first, again)
         assert not np.array_equal(first, other, equal_nan=True)
+
+
+def test_a_control_beside_a_file_of_its_name_has_another_name() -> None:
+    assert control_name("reversal", ["net", "reversal"]) == "control: reversal"
+    assert control_name("reversal", ["net"]) == "reversal"
 
 
 def test_a_figure_inside_the_band_and_an_implausible_ic_are_said() -> None:

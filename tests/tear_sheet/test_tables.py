@@ -7,7 +7,6 @@ from atft.evaluation.figures import FIGURES
 from atft.evaluation.result import Evaluation
 from atft.tear_sheet.entries import entries_of, figure_text
 from atft.tear_sheet.tables import (
-    control_name,
     coverage_table,
     differences_table,
     dropped_days_table,
@@ -30,10 +29,8 @@ def test_controls_and_the_random_band_stand_below_the_files(evaluation: Evaluati
     assert figure_text("rank_ic", first.figures["rank_ic"].value) in text
     for reason in first.absent_controls.values():
         assert reason in unescape(text)
-    renamed = [entries[0]._replace(name="reversal")]
-    assert (
-        control_name("reversal", renamed) == "control: reversal" and control_name("size", renamed) == "size"
-    )
+    renamed = scored_table([entries[0]._replace(name="reversal")], 1)
+    assert ">control: reversal<" in renamed and ">size<" in renamed
 
 
 def test_all_figures_of_a_file_have_their_meaning(evaluation: Evaluation) -> None:
