@@ -87,7 +87,13 @@ def _as_json(result: SideBySide) -> dict[str, Any]:
         plain["dropped"] = {name: {"rows": r, "days": d} for name, (r, d) in compared.dropped.items()}
         horizons.append(plain)
     whole: dict[str, Any] = json_value(
-        {"files": result.files, "options": result.options, "horizons": horizons, "notes": result.notes}
+        {
+            "files": result.files,
+            "options": result.options,
+            "horizons": horizons,
+            "notes": result.notes,
+            "warnings": result.warnings,
+        }
     )
     return whole
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -64,3 +65,8 @@ def test_the_json_file_is_standard_json_with_everything(result: SideBySide, tmp_
     assert set(net["rank_ic"]) == {"value", "low", "high", "error", "t"}
     assert {"scorer", "minus", "lag", "figure", "days", "value"} <= set(one["differences"][0])
     assert [b["lag"] for b in one["bands"]] == [0, 1] and one["absent"]["size"]
+    warned = replace(result, warnings=["net: trained after days that it scores (causal is false)"])
+    write_side_by_side(warned, tmp_path / "out.json")
+    read = json.loads((tmp_path / "out.json").read_text())
+    assert (read["notes"], read["warnings"]) == (warned.notes, warned.warnings)
+    assert [of["warnings"] for of in read["horizons"]] == [of.warnings for of in warned.horizons]
