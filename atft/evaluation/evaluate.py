@@ -97,16 +97,17 @@ def _coverage(scores: ScoreRows, horizons: dict[int, HorizonEvaluation]) -> File
     dropped = Counter(scores.dropped)
     for measured in horizons.values():
         dropped.update(measured.dropped_rows)
-    ranked = [m.dates[np.isfinite(m.series["rank_ic"])] for m in horizons.values()]
-    dates = np.unique(np.concatenate(ranked))
+    dates = np.concatenate([m.dates[np.isfinite(m.series["rank_ic"])] for m in horizons.values()])
+    if not len(dates):  # constant scores on too many days: none has a figure
+        dates = np.concatenate([m.dates[m.stocks > 0] for m in horizons.values()])
     rows = len(scores.rows) + sum(scores.dropped.values())
     return FileCoverage(
         rows=rows,
         split=scores.split,
         measured_rows=rows - sum(dropped.values()),
         dropped=dict(dropped),
-        first=str(dates[0]) if len(dates) else "",
-        last=str(dates[-1]) if len(dates) else "",
+        first=str(dates.min()),
+        last=str(dates.max()),
         days=len(np.unique(scores.rows.day)),
         codes=len(np.unique(scores.rows.stock)),
         stocks_per_day=first.stocks,

@@ -76,6 +76,7 @@ def test_a_constant_score_has_no_figure_to_be_inside_the_random_band(tmp_path: P
     half = pl.when(pl.col("date").dt.day() < 15).then(1.0).otherwise("score")
     write_foreign(path, foreign_frame().with_columns(score=half))
     text = evaluation_text(evaluate_files([path], EvaluateOptions(min_stocks=10, draws=50)))
+    assert text.startswith("flat: 2020-11-16 to 2021-01-"), "the days whose targets are known"
     (row,) = (line for line in text.splitlines() if line.startswith("flat") and " 1d " in line)
     assert "nan" in row and not row.endswith("band")
 
