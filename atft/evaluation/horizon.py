@@ -10,17 +10,18 @@ from atft.day_series import MAX_LOST_SHARE, Series, annual_factor
 from atft.errors import counted
 from atft.evaluation.books import next_day_returns, staggered_books
 from atft.evaluation.covered_shares import covered_shares
-from atft.evaluation.day_measures import (
-    DECILES,
-    DayMeasures,
-    measure_scores,
-    measure_table,
-    without_thin_days,
-)
+from atft.evaluation.day_measures import DayMeasures, measure_scores, measure_table, without_thin_days
 from atft.evaluation.decay import decayed_rank_ics, new_names, rank_autocorrelation
 from atft.evaluation.exposures import PREFIX, exposure_series
 from atft.evaluation.figures import headline_figures
-from atft.evaluation.groups import TERCILES, day_terciles, grouped_rank_ics, regime_of_days, tercile_labels
+from atft.evaluation.groups import (
+    NAMED_GROUPS,
+    TERCILES,
+    day_terciles,
+    grouped_rank_ics,
+    regime_of_days,
+    tercile_labels,
+)
 from atft.evaluation.intervals import Interval, intervals, ratio_intervals
 from atft.evaluation.null_controls import CONTROL_MEASURES, control_scores, misdated_returns, verdicts
 from atft.evaluation.options import MeasureOptions
@@ -199,12 +200,12 @@ def _decay(
 def _deciles(measured: DayMeasures, lags: int, options: MeasureOptions) -> tuple[list[Decile], float]:
     from scipy.stats import spearmanr
 
-    means = intervals({i + 1: measured.deciles[:, i] for i in range(DECILES)}, lags, **options.bootstrap)
+    means = intervals(dict(enumerate(measured.deciles.T, 1)), lags, **options.bootstrap)
     deciles = [Decile(number, mean) for number, mean in means.items()]
     values = [mean.value for mean in means.values()]
     monotonicity = float("nan")
     if np.isfinite(values).all() and len(set(values)) > 1:
-        monotonicity = float(spearmanr(range(DECILES), values).statistic)
+        monotonicity = float(spearmanr(range(len(values)), values).statistic)
     return deciles, monotonicity
 
 
@@ -246,8 +247,10 @@ def _groups(
         of_days("year", str(year), years == year)
     for name in sorted(n for n in table.columns if n.startswith(REGIME_PREFIX)):
         third = day_terciles(regime_of_days(table.columns[name], table.present))
+        kind = name.removeprefix(REGIME_PREFIX)
         for i, tercile in enumerate(TERCILES):
-            of_days(name.removeprefix(REGIME_PREFIX), tercile, third == i)
+            # A market-wide size is no size of stocks.
+            of_days(name if kind in NAMED_GROUPS else kind, tercile, third == i)
 
     def of_stocks(kind: str, names: list[str], label: NDArray[np.int16]) -> None:
         score, target = table.columns["score"], table.columns["target"]

@@ -72,6 +72,13 @@ def test_stocks_are_grouped_by_traded_value_where_their_size_is_unknown(tmp_path
     assert measured(tmp_path, unknown).groups["size"] == known
 
 
+def test_a_regime_that_is_called_like_a_group_of_stocks_is_a_group_of_its_own(tmp_path: Path) -> None:
+    frame = foreign_frame(days=80).filter(horizon=1)
+    own, beside = (measured(tmp_path, f) for f in (frame, frame.rename({"regime_volatility": "regime_size"})))
+    assert beside.groups["size"] == own.groups["size"]
+    assert beside.groups["regime_size"] == own.groups["volatility"]
+
+
 def test_a_score_like_chance_and_one_too_good_are_said_to_be(tmp_path: Path) -> None:
     frame = foreign_frame()
     noise = frame.with_columns(score=pl.Series(np.random.default_rng(2).standard_normal(len(frame))))
