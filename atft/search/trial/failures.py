@@ -25,7 +25,8 @@ DATA_MODULES = (
 )
 """Modules, and packages, whose `InputError` is about files on the disk."""
 CONFIG_MODULES = tuple(
-    f"atft.data.{name}" for name in ("block_plan", "blocks", "graph", "loader", "scaling", "split")
+    f"atft.data.{name}"
+    for name in ("block_plan", "blocks", "folds", "graph", "loader", "scaling", "split", "tuning_folds")
 )
 """Modules in those packages whose `InputError` is about the configuration, as that of all other modules is."""
 

@@ -17,9 +17,9 @@ import optuna
 
 from atft.callbacks.record.receipt import Receipt, write_receipt
 from atft.data.split import period_days
-from atft.data.tuning_folds import tuning_folds
 from atft.publish import publish_json, publish_text
 from atft.search.question.config import halve_batch, run_config
+from atft.search.question.days import fold_splits
 from atft.search.question.frozen import check_frozen
 from atft.search.question.options import SweepOptions
 from atft.search.question.space import suggest
@@ -67,7 +67,7 @@ def mean_over_folds(record: TrialRecord, config: dict[str, Any], former: Sequenc
     data = cli.datamodule
     manifest, lookback = data.open_cache().manifest, data.loader_options.lookback
     reach = manifest.longest_label_days
-    splits = tuning_folds(manifest.dates, data.split_options, reach, lookback, sweep.folds or 1)
+    splits = fold_splits(data, sweep.folds or 1)
     values: list[float] = []
     trained: list[dict[str, Any]] = []
     for fold, split in enumerate(splits):

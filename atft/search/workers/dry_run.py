@@ -32,6 +32,7 @@ def dry_run(sweep: SweepOptions, report: Callable[[str], None] = print) -> int:
 
     Raises InputError for an invalid sweep, NotWorthStarting for a trial that failed or left no checkpoint.
     """
+    from atft.search.question.days import check_days
     from atft.search.question.preflight import preflight
 
     with Progress("checking the sweep"):
@@ -39,6 +40,7 @@ def dry_run(sweep: SweepOptions, report: Callable[[str], None] = print) -> int:
     with _small_study(sweep) as small:
         report(f"write access: {Path(sweep.root).resolve()}")
         with Progress("one trial"):
+            check_days(sweep)
             trial, directory = _train_one(small), small.trial_directory(0)
         _check(trial, directory, sweep.metric)
         values = [f"{v:+.4f}" for _, v in sorted(trial.intermediate_values.items())]
@@ -56,7 +58,7 @@ def _small_study(sweep: SweepOptions) -> Iterator[SweepOptions]:
     (root / f".{sweep.study}.dry-run").unlink()
     folder = mkdtemp(prefix=".dry-run-", dir=root)
     try:
-        # Folds would train as many runs; whether one trains is the question here.
+        # Folds would train as many runs; whether one trains is the question here, and `check_days` looks at all.
         yield replace(
             sweep,
             root=folder,

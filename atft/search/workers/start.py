@@ -97,6 +97,7 @@ def prepare(sweep: SweepOptions) -> None:
     """Check the sweep, make or open its study, and build what all trials share."""
     from atft.commands.train import build
     from atft.search.question.config import trial_config
+    from atft.search.question.days import check_days
     from atft.search.question.preflight import preflight
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # that it made a study is no news to its user
@@ -105,6 +106,7 @@ def prepare(sweep: SweepOptions) -> None:
             open_study(sweep)
         except InputError:  # there is none yet, or no storage: the next opening raises for that
             print(preflight(sweep), file=sys.stderr)  # noqa: T201
+            check_days(sweep)
         study = begin_study(sweep, identify(sweep))
         build("fit", trial_config(freeze(sweep, study), {}), quiet=True).datamodule.prepare_data()
 

@@ -1,6 +1,7 @@
 """Each failure has the class of whoever has to act, and a reason of one line."""
 
 from collections.abc import Callable
+from datetime import date, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import pytest
 import torch
 
 from atft.commands.train import build
+from atft.data.split import SplitOptions
+from atft.data.tuning_folds import tuning_folds
 from atft.errors import InputError, NonFiniteLoss, OutOfMemory, VarianceCollapse
 from atft.search.trial.failures import (
     CONFIG_MODULES,
@@ -69,6 +72,9 @@ def test_an_invalid_value_is_of_class_config_and_an_invalid_panel_of_class_data(
     assert classify(_failure(lambda: build("fit", wrong_value))) == "config"
     split = config(data__split={"train": ["2015-03-01", "2015-02-01"], "val": ["2015-03-02", "2015-03-25"]})
     assert classify(_failure(lambda: build("fit", split).datamodule.split)) == "config"
+    folds = SplitOptions(["2015-01-01", "2015-01-20"], ["2015-01-21", "2015-02-28"], embargo_days=0)
+    calendar = [date(2015, 1, 1) + timedelta(days=i) for i in range(59)]
+    assert classify(_failure(lambda: tuning_folds(calendar, folds, 1, 1, count=2))) == "config"
     gone = config(data__panel={"path": str(tmp_path / "absent.parquet")})
     assert classify(_failure(lambda: build("fit", gone))) == "data"
     (tmp_path / "damaged.parquet").write_bytes(b"PAR1" + bytes(100))

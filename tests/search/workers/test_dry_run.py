@@ -55,6 +55,13 @@ def test_a_trial_that_fails_is_the_answer(
     assert list((tmp_path / "logs").iterdir()) == []
 
 
+@pytest.mark.usefixtures("checked", "own_config")
+def test_folds_that_the_days_have_no_room_for_are_found(make_sweep: Make, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="folds: 3 validations of 11 days leave 6 training days"):
+        dry_run(make_sweep(folds=3), lambda line: None)
+    assert list((tmp_path / "logs").iterdir()) == []
+
+
 @pytest.mark.usefixtures("checked")
 def test_a_root_that_takes_no_files_is_an_error(make_sweep: Make, tmp_path: Path) -> None:
     (tmp_path / "logs").write_text("a file")

@@ -36,6 +36,16 @@ def test_only_a_new_sweep_is_tried_over_its_space_and_a_mistake_leaves_no_study(
         prepare(sweep)
 
 
+def test_days_on_which_no_trial_could_train_leave_no_study(
+    make_sweep: Make, own_config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("atft.search.question.preflight.preflight", lambda sweep: "preflight: ...")
+    sweep = make_sweep(folds=3)
+    with pytest.raises(InputError, match="folds: 3 validations of 11 days leave 6 training days"):
+        prepare(sweep)
+    assert not sweep.directory.exists()
+
+
 def test_what_all_trials_share_is_built_before_the_first_and_a_changed_sweep_is_an_error(
     make_sweep: Make, own_config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
