@@ -1,11 +1,16 @@
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+import optuna
 import pytest
 
-from atft.errors import InputError
+from atft.errors import InputError, RunFailed
 from atft.search.cli import COMMANDS, run
+from atft.search.question.options import SweepOptions, read_sweep
 
 DOOR = Path(__file__).parents[2] / "hpo" / "sweep.py"
 
@@ -48,6 +53,23 @@ def test_what_is_mistyped_is_answered_with_what_was_meant() -> None:
     assert error_of("run") == "a sweep needs --config FILE, such as --config quick"
     assert error_of("--config", "x", "--set", "epochs").startswith("--set takes KEY=VALUE, got 'epochs'")
     assert error_of("--config", "absent.yaml").startswith("absent.yaml: No such file")
+
+
+@pytest.mark.parametrize("command", ["status", "best", "report", "dashboard"])
+def test_a_database_that_does_not_answer_is_one_line_of_every_command(
+    command: str,
+    write_sweep: Callable[..., Path],
+    toy_study: Callable[[SweepOptions], optuna.Study],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("atft.search.study.storage.LOCK_SECONDS", 0.1)
+    path = write_sweep()
+    sweep = read_sweep(path)
+    toy_study(sweep)
+    with closing(sqlite3.connect(sweep.directory / "study.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(RunFailed, match=r"storage sqlite:.*database is locked; nothing is lost"):
+            run("sweep", [command, "--config", str(path)])
 
 
 @pytest.mark.parametrize("door", [[DOOR], ["-m", "atft", "sweep"]], ids=["hpo/sweep.py", "atft sweep"])

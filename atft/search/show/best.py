@@ -14,6 +14,7 @@ from atft.search.question.options import SweepOptions
 from atft.search.show.arguments import sweep_arguments
 from atft.search.show.overview import Overview, overview
 from atft.search.study.files import CONFIG
+from atft.search.study.storage import storage_errors
 from atft.search.study.study import open_study
 
 
@@ -21,7 +22,8 @@ def run(arguments: list[str]) -> int:
     """Write the best point as a config; the exit code is 1 where no trial is complete."""
     options, sweep = sweep_arguments("best", __doc__.partition("\n")[0], arguments)
     path: Path | None = options.out
-    now = overview(open_study(sweep), sweep)
+    with storage_errors(sweep):
+        now = overview(open_study(sweep), sweep)
     console = plain_console()
     if now.best is None:
         console.print(f"study {sweep.study}: no trial is complete, so there is no best one")

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from atft.console import plain_console
 from atft.errors import InputError
 from atft.search.show.arguments import sweep_arguments
-from atft.search.study.storage import open_storage
+from atft.search.study.storage import open_storage, storage_errors
 from atft.search.study.study import open_study
 
 LOOPBACK = "127.0.0.1"
@@ -20,7 +20,8 @@ def run(arguments: list[str]) -> int:
     options, sweep = sweep_arguments("dashboard", __doc__.partition("\n")[0], arguments)
     if find_spec("optuna_dashboard") is None:
         raise InputError("dashboard: optuna-dashboard is not installed; run: pip install 'atft[dashboard]'")
-    open_study(sweep)  # raises where there is none
+    with storage_errors(sweep):
+        open_study(sweep)  # raises where there is none
     check_free(options.port)
     from optuna_dashboard import run_server
 

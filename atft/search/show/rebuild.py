@@ -21,7 +21,7 @@ from atft.search.question.frozen import identify
 from atft.search.show.arguments import sweep_arguments
 from atft.search.study.files import publish_study_files, read_trial
 from atft.search.study.outcome import Outcome, finished
-from atft.search.study.storage import open_storage
+from atft.search.study.storage import open_storage, storage_errors
 from atft.search.study.study import set_identity
 
 STATES = {Outcome.COMPLETE: TrialState.COMPLETE, Outcome.PRUNED: TrialState.PRUNED}
@@ -40,11 +40,12 @@ def run(arguments: list[str]) -> int:
                 f"rebuild: the {key} of the trials of study {sweep.study} is {records[0].get(key)}, now it is "
                 f"{digest}; restore the sweep's file and the panel as they were then"
             )
-    study = restore(open_storage(sweep), sweep.study, sweep.direction, records)
-    set_identity(study, sweep, identity)
-    study.set_user_attr("study_id", str(records[0]["study_id"]))
-    publish_study_files(study, sweep)
-    ended = len(finished(study.trials))
+    with storage_errors(sweep):
+        study = restore(open_storage(sweep), sweep.study, sweep.direction, records)
+        set_identity(study, sweep, identity)
+        study.set_user_attr("study_id", str(records[0]["study_id"]))
+        publish_study_files(study, sweep)
+        ended = len(finished(study.trials))
     plain_console().print(
         f"study {sweep.study}: {counted(len(records), 'trial')} entered again, {ended} of them finished; "
         f"the next start of the sweep goes on from here",

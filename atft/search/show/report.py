@@ -17,15 +17,18 @@ from atft.search.show.overview import Overview, overview
 from atft.search.show.parameter_scale import short_value
 from atft.search.show.report_figures import short_names, sweep_drawings
 from atft.search.study.outcome import Outcome, failure_of, is_surplus, outcome_of
+from atft.search.study.storage import storage_errors
 from atft.search.study.study import open_study
 
 
 def run(arguments: list[str]) -> int:
     """Write the page and print its path."""
     options, sweep = sweep_arguments("report", __doc__.partition("\n")[0], arguments)
-    study = open_study(sweep)
     path = options.out or sweep.directory / "report.html"
-    publish_text(path, sweep_page(study, sweep, overview(study, sweep)))
+    with storage_errors(sweep):
+        study = open_study(sweep)
+        page = sweep_page(study, sweep, overview(study, sweep))
+    publish_text(path, page)
     plain_console().print(f"{path}", soft_wrap=True)
     return 0
 

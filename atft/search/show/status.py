@@ -9,6 +9,7 @@ from pathlib import Path
 from shutil import which
 from subprocess import run as call
 
+import optuna
 from rich import box
 from rich.console import Group
 from rich.live import Live
@@ -19,6 +20,7 @@ from atft.errors import InputError
 from atft.search.question.options import SweepOptions
 from atft.search.show.arguments import sweep_arguments
 from atft.search.show.overview import Overview, RunningTrial, duration, overview
+from atft.search.study.storage import storage_errors
 from atft.search.study.study import open_study
 
 EXIT_CODES = {"done": 0, "failed": 1, "running": 3, "paused": 4}
@@ -27,7 +29,8 @@ EXIT_CODES = {"done": 0, "failed": 1, "running": 3, "paused": 4}
 DESCRIPTION = """\
 Show trials by outcome, the running ones, the best so far and what is left to do.
 
-Exit status: 0 done, 1 done without a complete trial, 2 invalid input, 3 running, 4 paused (no process works on it)
+Exit status: 0 done, 1 done without a complete trial, or the database does not answer, 2 invalid input, 3 running,
+4 paused (no process works on it)
 """
 
 
@@ -36,15 +39,20 @@ def run(arguments: list[str]) -> int:
     options, sweep = sweep_arguments("status", DESCRIPTION, arguments)
     if options.watch is not None and not 0 < options.watch < float("inf"):
         raise InputError(f"--watch takes a number of seconds above 0, got {options.watch:g}")
-    study = open_study(sweep)
+    with storage_errors(sweep):
+        return show(open_study(sweep), sweep, options.watch)
+
+
+def show(study: optuna.Study, sweep: SweepOptions, watch: float | None) -> int:
+    """Print the state once, or every ``watch`` seconds until the sweep has ended; its exit code."""
     console = plain_console()
     now = overview(study, sweep)
-    if options.watch is None:
+    if watch is None:
         console.print(render(now, sweep))
         return EXIT_CODES[now.state]
     with Live(render(now, sweep), console=console, auto_refresh=False) as live:
         while now.state in ("running", "paused"):
-            time.sleep(max(options.watch, 0.2))
+            time.sleep(max(watch, 0.2))
             now = overview(study, sweep)
             live.update(render(now, sweep), refresh=True)
     return EXIT_CODES[now.state]

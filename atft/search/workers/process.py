@@ -11,6 +11,7 @@ from pathlib import Path
 
 from atft.errors import InputError, RunFailed
 from atft.search.question.options import SweepOptions, sweep_of
+from atft.search.study.storage import storage_errors
 from atft.termination import on_parent_exit
 
 MAX_PAUSE_SECONDS = 30.0
@@ -39,7 +40,9 @@ def run_child(
     if options.parent is not None:
         on_parent_exit(options.parent, on_orphaned)
     try:
-        work(sweep_of(options.sweep), options.index)
+        sweep = sweep_of(options.sweep)
+        with storage_errors(sweep):
+            work(sweep, options.index)
     except (InputError, RunFailed) as error:
         print(f"atft: error: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
         return 1 if isinstance(error, RunFailed) else 2

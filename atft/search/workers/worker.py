@@ -24,7 +24,6 @@ from atft.search.study.outcome import Failure, Outcome, finished
 from atft.search.study.owner import this_process
 from atft.search.study.reconcile import reconcile, unowned_seconds
 from atft.search.study.sampling import make_sampler, points_drawn
-from atft.search.study.storage import storage_errors
 from atft.search.study.study import open_study
 from atft.search.trial.failures import Interrupted, TrialFailed
 from atft.search.trial.resume import former_directories
@@ -109,12 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one worker until no trial is left; see `atft.search.workers.process.run_child`."""
     stop = Stop()
     signal.signal(signal.SIGINT, stop.request)
-
-    def run(sweep: SweepOptions, index: int) -> None:
-        with storage_errors(sweep):
-            work(sweep, open_study(sweep), stop, index)
-
-    return run_child(arguments, run, stop.request)
+    return run_child(
+        arguments, lambda sweep, index: work(sweep, open_study(sweep), stop, index), stop.request
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,13 @@
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from atft.search.workers.process import WorkerProcess
+import pytest
+from optuna.exceptions import StorageInternalError
+
+from atft.search.question.options import SweepOptions
+from atft.search.workers.process import WorkerProcess, run_child
 
 
 def ended(worker: WorkerProcess) -> int:
@@ -30,6 +35,18 @@ def test_crashes_without_progress_are_counted_and_pause_the_place_ever_longer(tm
     assert (worker.crashes, worker.ready) == (2, False)
     worker.crashed(progressed=True)
     assert (worker.crashes, worker.ready) == (1, True)
+
+
+def test_a_database_that_is_lost_ends_a_process_with_one_line(
+    toy_sweep: Callable[..., SweepOptions], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def work(sweep: SweepOptions, index: int) -> None:
+        raise StorageInternalError("the connection is lost")
+
+    assert run_child(["--sweep", toy_sweep().as_json()], work, lambda: None) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("atft: error: storage sqlite:///") and said.count("\n") == 1
+    assert "the connection is lost; nothing is lost, the same command goes on" in said
 
 
 def test_a_killed_worker_is_reported_once(tmp_path: Path) -> None:
