@@ -156,14 +156,22 @@ def now() -> str:
 
 
 def back_up(study: optuna.Study, path: Path) -> None:
-    """Copy an sqlite database to ``path`` while others may write to it; other storages have no copy."""
+    """Copy an sqlite database to ``path`` while others may write to it; other storages have no copy.
+
+    Raises InputError where the disk takes no copy: sqlite's own error is no OSError.
+    """
     source = sqlite_file(study)
     if source is None:
         return
     with published(path) as beside:
         database = sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True, timeout=60)
-        with closing(database), closing(sqlite3.connect(beside)) as copy:
-            database.backup(copy)
+        try:
+            with closing(database), closing(sqlite3.connect(beside)) as copy:
+                database.backup(copy)
+        except sqlite3.Error as error:
+            raise InputError(
+                f"{path}: the copy of {source} failed ({error}); make room on that disk"
+            ) from error
 
 
 def sqlite_file(study: optuna.Study) -> Path | None:

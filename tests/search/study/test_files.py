@@ -1,6 +1,7 @@
 """The study's files tell what its database tells, carry whose they are, and are whole while others write."""
 
 import json
+import resource
 import sqlite3
 from pathlib import Path
 
@@ -127,6 +128,18 @@ def test_the_backup_is_whole_while_another_connection_writes(study: optuna.Study
     assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     copy.close()
     assert "open" in keys and "later" not in keys
+
+
+def test_a_disk_that_takes_no_backup_is_an_error_and_leaves_none(study: optuna.Study, tmp_path: Path) -> None:
+    # As a full disk does: sqlite itself meets the end of the room.
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(InputError, match=r"copy\.db: the copy of .*study\.db failed .*; make room"):
+            back_up(study, tmp_path / "copy.db")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.glob("*copy.db*"))
 
 
 def test_a_storage_that_is_no_sqlite_file_is_not_backed_up(tmp_path: Path) -> None:
