@@ -49,8 +49,8 @@ def _check_dimension(name: str, written: Any) -> Dimension:
     for key in written:
         if key != "type" and key not in DEFAULTS[kind]:
             raise InputError(f"{name}: {kind} has no {key!r:.60}{nearest(str(key), DEFAULTS[kind])}")
-    # A step of null is the default one.
-    options = {key: value for key, value in written.items() if key != "step" or value is not None}
+    # An option of null has its default.
+    options = {key: value for key, value in written.items() if value is not None}
     dimension = {"type": kind, **DEFAULTS[kind], **options}
     if ... in dimension.values():
         needed = [key for key, value in DEFAULTS[kind].items() if value is ...]
@@ -86,7 +86,7 @@ def _check_range(name: str, dimension: Dimension) -> None:
     whole = dimension["type"] == "int"
     for key in ("low", "high", "step"):
         value = dimension[key]
-        if not (value is None and key == "step") and not _is_number(value, whole):
+        if value is not None and not _is_number(value, whole):
             word = "whole number" if whole else "number"
             raise InputError(f"{name}: {key} must be a {word}, got {value!r:.60}")
     low, high, step = dimension["low"], dimension["high"], dimension["step"]

@@ -142,6 +142,8 @@ INVALID: list[tuple[Any, str]] = [
     ),
     ({"type": "float", "low": 0, "high": 1, "step": 0.3}, "no whole number of steps of 0.3; move high"),
     ({"type": "float", "low": 0, "high": 1, "step": 2}, "no whole number of steps"),
+    ({"type": "float", "low": 0, "high": 1, "step": 1e9}, "no whole number of steps of 1e+09"),
+    ({"type": "float", "low": None, "high": 1}, "float needs low and high"),
     ({"type": "float", "low": 0, "high": 1, "step": -1}, "`step > 0` must hold, but got step=-1"),
     ({"type": "float", "low": 0, "high": 1, "step": 0}, "`step > 0` must hold, but got step=0"),
     ({"type": "float", "low": 0, "high": 1, "step": "a"}, "step must be a number, got 'a'"),
@@ -177,6 +179,13 @@ def test_a_mistake_is_one_line_that_opens_with_the_key(written: Any, message: st
         check_space({"model.lr": written})
     text = str(error.value)
     assert text.startswith("space: model.lr: ") and message in text and "\n" not in text and len(text) < 300
+
+
+def test_an_option_without_a_value_has_its_default_and_only_those_without_one_are_needed() -> None:
+    written = {"type": "int", "low": 1, "high": 3, "step": None, "log": None}
+    assert checked(written) == {"type": "int", "low": 1, "high": 3, "log": False, "step": 1}
+    with pytest.raises(InputError, match=r"^space: lr: float needs low and high$"):
+        check_space({"lr": {"type": "float", "step": 0.5}})
 
 
 def test_a_dimension_is_named_by_its_values() -> None:
