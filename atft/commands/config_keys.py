@@ -60,9 +60,12 @@ def parse(parser: ArgumentParser, arguments: Sequence[Any] | Mapping[str, Any], 
 
 
 def checked_words(walk: "KeyWalk", arguments: Sequence[Any]) -> list[str]:
-    """The words of a command line once their keys are checked, config files as YAML text."""
+    """The words of a command line once their keys are checked, config files as YAML text and before the others.
+
+    The parser lets the later word win, and a key on the command line wins over every file.
+    """
     words: list[str] = []
-    for name, value, written in read_words(arguments):
+    for name, value, written in sorted(read_words(arguments), key=lambda word: word.name != "--config"):
         if name == "--config" and value is not None:
             if isinstance(value, Mapping):
                 where, config = "the checkpoint's configuration: ", value

@@ -29,6 +29,23 @@ def test_several_configs_merge_and_the_later_one_and_the_command_line_win(
     assert network["hidden_size"] == 8
 
 
+def test_the_command_line_wins_over_files_that_stand_behind_it(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "more.yaml").write_text("name: more\nmodel: {network: {dropout: 0.3}}\n")
+    before = ["--model.network.dropout", 0.5, "--name=word", "--model.network", "atft.nn.tabm.TabM"]
+    printed = atft(
+        "fit", *before, "--config", tiny_run.config, "-c", tmp_path / "more.yaml", "--print_config"
+    )
+    config = yaml.safe_load(printed.out)
+    network = config["model"]["network"]
+    assert (config["name"], network["class_path"], network["init_args"]["dropout"]) == (
+        "word",
+        "atft.nn.tabm.TabM",
+        0.5,
+    )
+
+
 def test_print_config_reads_the_footer_and_builds_nothing(
     own_config: Path, atft: Callable[..., Any], tmp_path: Path
 ) -> None:
