@@ -134,10 +134,12 @@ def test_what_an_earlier_run_wrote_is_read_where_its_removed_keys_change_nothing
     tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
 ) -> None:
     config = yaml.safe_load((tiny_run.directory / "config.yaml").read_text())
+    dotted = yaml.safe_dump({**config, "data.cache.layout": "rows"})
     config["data"]["cache"]["layout"], config["silence"] = "rows", {}
-    (tmp_path / "old.yaml").write_text(yaml.safe_dump({**config, "data.cache.layout": "rows"}))
-    outcome = atft("fit", "--config", tmp_path / "old.yaml", "--print_config")
-    assert outcome.code == 0 and "layout" not in outcome.out and "silence" not in outcome.out
+    for written in (dotted, yaml.safe_dump(config)):
+        (tmp_path / "old.yaml").write_text(written)
+        outcome = atft("fit", "--config", tmp_path / "old.yaml", "--print_config")
+        assert outcome.code == 0 and "layout" not in outcome.out and "silence" not in outcome.out
     build("fit", config)
     assert config["silence"] == {}, "the caller's own mapping is left as it is"
     config["data"]["cache"]["layout"] = "columns"

@@ -11,6 +11,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from atft.commands.dotted_keys import nested_keys
 from atft.commands.shipped_configs import shipped_configs
 from atft.errors import InputError, listed
 from atft.search.question.options import SweepOptions
@@ -18,6 +19,8 @@ from atft.search.question.space import Point, setting
 from atft.yaml_text import flat_keys, is_inside, read_mapping
 
 TERMS_KEY = "model.objective.terms"
+NAMED_BY_THE_USER = (TERMS_KEY, "model.objective.gradient_shares", "model.objective.regime_weights")
+"""Mappings whose keys are names of terms or columns, which may have dots."""
 MIN_BATCH_STOCK_DAYS = 4
 
 
@@ -36,7 +39,8 @@ def trial_config(sweep: SweepOptions, point: Point) -> dict[str, Any]:
             f"base: no file {base}; name one, relative to the sweep's file, or a shipped config "
             f"({listed(shipped_configs('fit'))})"
         )
-    config = read_mapping(base)
+    # Settings are set in sections: a base that writes them with dots would have each twice.
+    config = nested_keys(read_mapping(base), lambda key: not is_inside(key, NAMED_BY_THE_USER))
     settings = {**sweep.fixed, **{key: setting(sweep.space[key], value) for key, value in point.items()}}
     for key in sorted(settings, key=lambda k: k.count(".")):
         _set(config, key, deepcopy(settings[key]))

@@ -43,6 +43,17 @@ def test_the_point_replaces_the_fixed_values_and_those_the_base(base: Path, make
     assert config["data"] == yaml.safe_load(base.read_text())["data"]
 
 
+def test_a_base_may_write_its_keys_with_dots(base: Path, make_sweep: MakeSweep) -> None:
+    plain = trial_config(make_sweep(), {LR: 0.05})
+    config = yaml.safe_load(base.read_text())
+    lookback = config["data"].pop("loader").pop("lookback")
+    loader = yaml.safe_load(base.read_text())["data"]["loader"]
+    dotted = {**config, "data.loader": loader, "trainer.max_epochs": 9, LR: 0.2}
+    del config["trainer"]["max_epochs"], config["model"]["optimizer"]["init_args"]
+    base.write_text(yaml.safe_dump(dotted))
+    assert trial_config(make_sweep(), {LR: 0.05}) == plain and lookback == 6
+
+
 def test_epochs_root_and_selected_metric_are_the_sweeps_own(base: Path, make_sweep: MakeSweep) -> None:
     sweep = make_sweep(metric="train/loss", limits={"epochs": 7})
     config = flat_keys(trial_config(sweep, {}))
