@@ -30,7 +30,7 @@ def run(_: str, arguments: Sequence[str]) -> int:
 
     paths, options, out = parse_file_arguments(COMMAND, arguments, (".html",))
     check_file_count(len(paths))
-    path = out or Path(paths[0]).with_name("report.html")
+    path = out or Path(paths[0]).parent / "report.html"
     with Progress("report"):
         publish_text(path, tear_sheet(evaluate_files(paths, options)))
     print(f"{path}")  # noqa: T201

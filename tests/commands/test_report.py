@@ -29,6 +29,7 @@ def test_the_page_stands_beside_the_first_file_or_where_asked(
     [
         ([], "report needs a FILE"),
         (["missing.parquet"], "missing.parquet"),
+        (["."], "a folder; give a Parquet"),
         (["a.csv", "--out", "page.pdf"], r"the suffix decides the format, it must be \.html"),
         (["a.csv"] * 6, "at most 5 files, got 6; name fewer"),
     ],
