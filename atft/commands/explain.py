@@ -63,6 +63,10 @@ def run(_: str, arguments: list[str]) -> int:
     named = {name for name in (*of_stock, *of_period) if options[name] is not None}
     if options["run"] is None or named not in (set(of_stock), set(of_period)):
         raise InputError("explain needs --run RUN, and --code CODE --date DATE or --from DATE --to DATE")
+    if any(word.partition("=")[0] == "--ckpt_path" for word in keys):
+        raise InputError(
+            "--ckpt_path: --run names what is explained, a directory or a checkpoint; leave it out"
+        )
     if "code" in named and options["days"] is not None:
         raise InputError("--days counts the days of a period, --code and --date name one day; leave it out")
     for name, value in options.items():

@@ -59,6 +59,7 @@ def test_a_period_is_explained_for_the_runs_report(
         ([*STOCK, "--top", "none"], "--top takes a whole number from 1 to 1000, got 'none'"),
         ([*STOCK, "--out", "here.txt"], "--out here.txt: the suffix must be .json"),
         ([*STOCK, "--cod", "x"], "'cod'"),
+        ([*STOCK, "--ckpt_path=other.ckpt"], "--ckpt_path: --run names what is explained"),
         (
             ["--from", "2015-04-06", "--to", "2015-04-24", "--data.panel.path=newer.parquet"],
             "--data.panel.path: importance.json beside the checkpoint is of the run's own data; name another file",
