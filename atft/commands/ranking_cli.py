@@ -15,6 +15,7 @@ from atft.checkpoint_file import read_checkpoint
 from atft.commands.class_paths import check_classes, construct, construction_errors
 from atft.commands.config_keys import parse
 from atft.commands.key_help import TRAINING
+from atft.commands.resume import resume_path
 from atft.commands.run_keys import add_run_keys, prepare_help, settle_curriculum
 from atft.data.fold_dates import FoldDates, read_fold_dates
 from atft.errors import InputError, one_line
@@ -113,8 +114,8 @@ class RankingCLI(LightningCLI):
         for key in ("callbacks", "logger"):
             if isinstance(trainer[key], Namespace):
                 trainer[key] = [trainer[key]]  # its error is then the one that is named
-        checkpoint = self.config.get("ckpt_path")
-        if self.command not in TRAINING and checkpoint not in (None, "last"):
+        checkpoint = None if self.command in TRAINING else resume_path(self)
+        if checkpoint is not None:
             entries = read_checkpoint(checkpoint)["atft"]
             self._keep_features(entries.get("features", []))
             self._keep_fold(checkpoint, entries.get("fold"))

@@ -108,6 +108,20 @@ def test_a_checkpoint_and_a_panel_of_recent_days_are_enough(
     assert "has no usable day" in atft("test", *best, *where).error_line  # a split is what test needs
 
 
+def test_last_is_scored_as_the_file_that_it_means_is(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    grown = pl.read_parquet(tiny_run.panel).with_columns(x_later=pl.col("x_1"))
+    grown.write_parquet(tmp_path / "grown.parquet")
+    words = ["--config", tiny_run.config, "--data.panel.path", tmp_path / "grown.parquet"]
+    scores = []
+    for checkpoint in ("last", tiny_run.directory / "last.ckpt"):
+        out = tmp_path / f"{len(scores)}.parquet"
+        assert atft("predict", *words, "--ckpt_path", checkpoint, "--out", out).code == 0
+        scores.append(pl.read_parquet(out))
+    assert scores[0].equals(scores[1])
+
+
 def test_validating_on_days_whose_graph_saw_less_than_its_window_says_so(
     tiny_run: Any, atft: Callable[..., Any]
 ) -> None:
