@@ -1,8 +1,9 @@
 """probe: find leaks in a panel, in a predictions file, or in what a config makes of its panel."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from atft.commands.arguments import dataclass_of, read_words, take_options
 from atft.errors import InputError
@@ -90,7 +91,9 @@ def _probe_files(command: str, arguments: list[str]) -> tuple[list["Finding"], P
     from atft.progress import Progress
 
     configs, words = take_options(arguments, "--config")
-    columns = _panel_words(configs[-1][1]) if configs else []
+    columns = _panel_words([file for _, file in configs])
+    if {"--predictions", "--horizons"} <= {word.name for word in read_words(words)}:
+        raise InputError("--horizons are of a panel; a predictions file has its own, leave it out")
     values = parse(probe_parser(), [*columns, *words], command).as_dict()
     schema = dataclass_of(PanelSchema, values)
     panel, predictions, earlier = values["panel"], values["predictions"], values["earlier"]
@@ -130,13 +133,13 @@ def _probe_config(arguments: list[str]) -> tuple[list["Finding"], Path | None]:
     return findings, Path(files["--json"]) if "--json" in files else None
 
 
-def _panel_words(config: str) -> list[str]:
-    """The columns' roles and the horizons of a training config, as words of this command."""
-    from atft.commands.shipped_configs import config_path
-    from atft.yaml_text import read_mapping
+def _panel_words(configs: Sequence[str]) -> list[str]:
+    """The columns' roles and the horizons of training configs, as words of this command."""
+    from atft.commands.from_prices import keys_of_words
 
-    whole: Any = read_mapping(config_path(config))
-    data, model = whole.get("data") or {}, whole.get("model") or {}
-    schema = (data.get("panel") or {}).get("schema") or {}
-    words = [f"--{name}={json.dumps(value)}" for name, value in schema.items()]
-    return words + ([f"--horizons={json.dumps(model['horizons'])}"] if model.get("horizons") else [])
+    keys = keys_of_words([word for config in configs for word in ("--config", config)])
+    schema, horizons = "data.panel.schema.", "model.horizons"
+    named = {key.removeprefix(schema): value for key, value in keys.items() if key.startswith(schema)}
+    if keys.get(horizons):
+        named["horizons"] = keys[horizons]
+    return [f"--{name}={json.dumps(value)}" for name, value in named.items()]

@@ -32,9 +32,12 @@ def test_a_clean_panel_ends_with_0_and_one_with_a_leak_with_1(
     config = tmp_path / "mine.yaml"
     config.write_text('data: {panel: {schema: {features: ["x_p*", x_flow]}}}\nmodel: {horizons: [5]}\n')
     planted = atft("probe", "--config", config, "--panel", tmp_path / "p.parquet")
-    assert planted.code == 1 and "x_planted: it ranks stocks exactly as target_5d" in " ".join(
-        planted.out.split()
+    (tmp_path / "later.yaml").write_text("name: later\n")
+    several = atft(
+        "probe", "--config", config, "-c", tmp_path / "later.yaml", "--panel", tmp_path / "p.parquet"
     )
+    assert planted.code == 1 and several == planted
+    assert "x_planted: it ranks stocks exactly as target_5d" in " ".join(planted.out.split())
 
 
 def test_scores_are_probed_with_their_panel(panel: Path, tmp_path: Path, atft: Callable[..., Any]) -> None:
@@ -65,5 +68,11 @@ def test_what_cannot_be_used_is_one_line(panel: Path, atft: Callable[..., Any], 
         ("--panel", panel, "--targets", "y_{h}"): "no column matches the targets 'y_{h}'",
         ("--predictions", panel): "no column 'score', and none of its aliases",
         ("--predictions", panel, "--earlier", panel): "--earlier FILE needs --panel FILE",
+        (
+            "--predictions",
+            panel,
+            "--horizons",
+            "[1]",
+        ): "--horizons are of a panel; a predictions file has its own",
     }.items():
         assert text in atft("probe", *words).error_line
