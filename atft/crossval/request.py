@@ -19,14 +19,18 @@ if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
 
 
-def check_many_runs(cli: "RankingCLI") -> None:
+def check_many_runs(cli: "RankingCLI", goes_on: str = "crossval --resume DIR goes on") -> None:
     """Check what one run may have, and many runs may not.
+
+    Args:
+        cli: of a single run.
+        goes_on: how an interrupted start of the many does, for the message.
 
     Raises:
         InputError: a checkpoint of one run, no seed to count from, or several devices a run.
     """
     if cli.config.ckpt_path is not None:
-        raise InputError("--ckpt_path is the checkpoint of one run; go on with --resume DIR")
+        raise InputError(f"--ckpt_path is the checkpoint of one run, leave it out; {goes_on}")
     if type(cli.config.seed_everything) is not int:
         raise InputError(
             f"seed_everything is {cli.config.seed_everything}; give a number, from which the seeds count"

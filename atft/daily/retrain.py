@@ -124,7 +124,7 @@ def retrain(options: RetrainOptions, words: list[str], program: Sequence[str]) -
             raise InputError(f"retrain needs --config FILE, or --registry DIR of one that has begun{where}")
         words = ["--config", f"{options.registry}/{CONFIG}", *words]
     cli = build("fit", words, quiet=True)
-    check_many_runs(cli)
+    check_many_runs(cli, "the same command again goes on")
     registry = options.registry or cli.run_root.with_name(f"{cli.run_root.name}_registry")
     with exclusive(registry / LOCK, f"{registry}: another process works in it now; wait for its end"):
         plan = registry_plan(cli, registry, options)

@@ -63,7 +63,11 @@ def test_cores_are_divided_among_the_workers(cli: Any, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("ckpt_path", "last", "--ckpt_path is the checkpoint of one run; go on with --resume DIR"),
+        (
+            "ckpt_path",
+            "last",
+            "--ckpt_path is the checkpoint of one run, leave it out; crossval --resume DIR goes on",
+        ),
         ("seed_everything", True, "seed_everything is True; give a number, from which the seeds count"),
     ],
 )
