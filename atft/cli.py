@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
+from typing import TextIO
 
 from atft.commands.arguments import check_outputs, take_options
 from atft.commands.from_prices import COMMANDS as FROM_PRICES
@@ -202,14 +203,16 @@ def guarded(action: Callable[[], int], debug: bool) -> int:
         with terminable():
             return action()
     except BrokenPipeError:
-        # The reader of our output has gone (`| head`): nothing left to print, and no traceback at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our output has gone (`| head`): nothing left to print.
+        _drop_output(sys.stdout)
         return 0
     except (InputError, RunFailed, argparse.ArgumentError) as error:
         if debug:
             raise
         if first_of_machine() or not getattr(error, "on_every_device", True):
-            print(f"atft: error: {sentence(error)}", file=sys.stderr)  # noqa: T201
+            _print_error(f"atft: error: {sentence(error)}")
+        if isinstance(error.__cause__, BrokenPipeError):
+            _drop_output(sys.stdout)
         return 1 if isinstance(error, RunFailed) else 2
     except OSError as error:
         # The machine's answer about a file: a full disk, a missing right. It is no bug of ours, and names the file.
@@ -217,11 +220,24 @@ def guarded(action: Callable[[], int], debug: bool) -> int:
             raise
         where = f"{error.filename}: " if error.filename else ""
         reason = "the disk is full; make room" if error.errno in FULL else os.strerror(error.errno)
-        print(f"atft: error: {clip(printable(where), MAX_ERROR_LINE - 40)}{reason}", file=sys.stderr)  # noqa: T201
+        _print_error(f"atft: error: {clip(printable(where), MAX_ERROR_LINE - 40)}{reason}")
         return 1
     except KeyboardInterrupt as stop:
         if debug:
             raise
         if first_of_machine():
-            print(f"atft: {how_stopped(stop)}", file=sys.stderr)  # noqa: T201
+            _print_error(f"atft: {how_stopped(stop)}")
         return exit_status(stop)
+
+
+def _print_error(line: str) -> None:
+    """Print a line on standard error, where its reader is still there."""
+    try:
+        print(line, file=sys.stderr)  # noqa: T201
+    except BrokenPipeError:
+        _drop_output(sys.stderr)
+
+
+def _drop_output(stream: TextIO) -> None:
+    """Send what is left to nowhere, so that no traceback follows at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
