@@ -14,7 +14,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
-from atft.commands.arguments import check_outputs, take_options
+from atft.commands.arguments import check_outputs, take_options, with_home
 from atft.commands.from_prices import COMMANDS as FROM_PRICES
 from atft.commands.key_help import COMMANDS as KEYED
 from atft.commands.key_help import ONE_DAY, short_help
@@ -143,6 +143,7 @@ def _dispatch(name: str, rest: list[str]) -> int:
         return 0
     if name not in COMMANDS:
         raise InputError(f"no command {name!r}{nearest(name, COMMANDS)}")
+    rest = [with_home(word) for word in rest]
     check_outputs(rest)
     options = {word.partition("=")[0] for word in rest}
     of_one_day = name == "predict" and not options.isdisjoint(ONE_DAY)
@@ -179,9 +180,9 @@ def thread_cap(arguments: Sequence[str]) -> int:
         path = Path(config)
         if asked is None and path.is_file():
             with path.open(encoding="utf-8", errors="replace") as file:
-                match = re.search(r"^threads:\s*(\S+)", file.read(MAX_SEARCHED), re.M)
+                match = re.search(r"^threads:[ \t]*([^\s#]*)", file.read(MAX_SEARCHED), re.M)
             asked = match[1] if match else None
-    if asked is None or asked == "null":
+    if asked in (None, "", "~", "null"):
         return core_count()
     if not (asked.isdecimal() and len(asked) <= 5 and 1 <= int(asked) <= MAX_THREADS):
         raise InputError(f"threads must be a whole number from 1 to {MAX_THREADS}, got {clip(asked, 40)!r}")

@@ -26,6 +26,13 @@ def test_the_version_is_printed_without_anything_heavy() -> None:
     assert not {"'torch'", "'lightning'", "'polars'", "'numpy'", "'jsonargparse'"} & set(out.split(", "))
 
 
+def test_a_list_longer_than_any_file_name_is_a_value(capsys: pytest.CaptureFixture[str]) -> None:
+    names = "[" + ", ".join(f"a_feature_of_mine_{i}" for i in range(300)) + "]"
+    for out in ([], ["--out", "scores.csv"]):
+        assert main(["predict", "--ckpt_path", "none.ckpt", "--data.panel.schema.features", names, *out]) == 2
+        assert capsys.readouterr().err == "atft: error: checkpoint none.ckpt: no such file\n"
+
+
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["fit", "--help"]])
 def test_a_reader_that_has_gone_ends_a_command_without_a_traceback(words: list[str]) -> None:
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -67,6 +74,9 @@ def test_threads_come_from_the_command_line_before_the_config(tmp_path: Path) ->
     assert thread_cap(["--config", str(config), "--threads", "5"]) == 5
     assert thread_cap(["--config", str(config), "--threads=7"]) == 7
     assert thread_cap([]) >= 1
+    for nothing in ("threads:\n", "threads: # all of them\n", "threads: ~\n", "threads: null\n"):
+        config.write_text(f"{nothing}name: a\n")
+        assert thread_cap(["--config", str(config)]) == thread_cap([])
 
 
 def test_commands_that_compute_nothing_take_threads_too(capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 Only the standard library is imported here: the dispatcher reads words before it knows the command.
 """
 
+import errno
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -84,11 +85,36 @@ def check_outputs(words: Sequence[str]) -> None:
             continue
         # A word may be a file, or NAME=FILE.
         named = [value] if name.startswith("-") else [name, name.partition("=")[2]]
-        inputs += [path for path in named if path and (name in DATA_FOLDERS or not Path(path).is_dir())]
+        paths = [path for path in named if path and _may_be_path(path)]
+        inputs += [path for path in paths if name in DATA_FOLDERS or not Path(path).is_dir()]
     for option, path in outputs:
         if path is not None:
             check_not_read(Path(path), inputs, option)
             check_no_evidence(Path(path), option)
+
+
+def _may_be_path(text: str) -> bool:
+    """Whether a value is short enough for a path; a list of names may not be."""
+    try:
+        Path(text).stat()
+    except OSError as error:
+        return error.errno != errno.ENAMETOOLONG
+    return True
+
+
+def with_home(value: Any) -> Any:
+    """A word, or values of a config, with the home folder for a leading ``~/``, as a shell has it.
+
+    Some libraries do that too and others do not: half of a run would be in a folder called ``~``.
+    """
+    if isinstance(value, str) and value.startswith("--") and "=~/" in value:
+        name, _, text = value.partition("=")
+        return f"{name}={with_home(text)}"
+    if isinstance(value, str):
+        return str(Path(value).expanduser()) if value.startswith("~/") else value
+    if isinstance(value, Mapping):
+        return {key: with_home(inside) for key, inside in value.items()}
+    return [with_home(item) for item in value] if isinstance(value, list) else value
 
 
 def check_read(words: Sequence[Any], overlooked: Sequence[str], by: str) -> None:
@@ -108,7 +134,11 @@ def check_read(words: Sequence[Any], overlooked: Sequence[str], by: str) -> None
 
 
 def check_one_path(words: Sequence[str]) -> None:
-    """Check that one word follows ``--prices``: of a glob without quotes the shell makes many."""
+    """Check that ``--prices`` is given once with one word: of a glob without quotes the shell makes many."""
+    if sum(word.partition("=")[0] == "--prices" for word in words) > 1:
+        raise InputError(
+            "--prices is given twice; put the files into one folder, or give a glob that has both"
+        )
     for word, path, after in zip(words, words[1:], words[2:], strict=False):
         if word == "--prices" and not path.startswith("-") and not after.startswith("-"):
             raise InputError(

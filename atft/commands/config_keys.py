@@ -14,7 +14,7 @@ import yaml
 from jsonargparse import ArgumentParser
 from jsonargparse._typehints import resolve_class_path_by_name
 
-from atft.commands.arguments import read_words
+from atft.commands.arguments import read_words, with_home
 from atft.commands.class_paths import EXAMPLES, find_class
 from atft.commands.dotted_keys import nested_keys
 from atft.commands.key_tree import (
@@ -116,7 +116,7 @@ class KeyWalk:
         ``where`` it comes from opens a message.
         """
         try:
-            kept = nested_keys(config, lambda key: isinstance(node_at(self.tree, key), dict))
+            kept = nested_keys(with_home(config), lambda key: isinstance(node_at(self.tree, key), dict))
             for unknown in list(self._section(self.tree, kept, "")):
                 if drop and is_settled(unknown.path, unknown.value, self.command):
                     kept = _without(kept, unknown.path)

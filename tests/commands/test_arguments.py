@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from atft.commands.arguments import check_outputs, check_read, read_count, read_words, take_options
+from atft.commands.arguments import (
+    check_outputs,
+    check_read,
+    read_count,
+    read_words,
+    take_options,
+    with_home,
+)
 from atft.errors import InputError
 
 
@@ -24,6 +31,15 @@ def test_an_option_has_its_value_however_it_is_written() -> None:
         *(("--x", "-3"), ("net=run", None), ("--y", None)),
     ]
     assert [part for word in read_words(words) for part in word.written] == words
+
+
+def test_the_home_folder_is_meant_as_in_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert with_home("--data.cache.dir=~/c") == f"--data.cache.dir={tmp_path}/c"
+    config = {"data": {"cache": {"dir": "~/c"}}, "list": ["~/a", 3, None], "name": "~"}
+    home = {"data": {"cache": {"dir": f"{tmp_path}/c"}}, "list": [f"{tmp_path}/a", 3, None], "name": "~"}
+    assert with_home(config) == home
+    assert [with_home(word) for word in ("a~/b", "--a=b~/c", "~user/x")] == ["a~/b", "--a=b~/c", "~user/x"]
 
 
 def test_options_are_taken_out_with_their_values_and_the_others_stay() -> None:

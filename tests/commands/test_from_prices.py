@@ -121,6 +121,8 @@ def test_prices_and_a_panel_and_an_unknown_option_of_features_are_one_line(atft:
         assert several.startswith(
             "--prices takes one file, folder or glob, got a.csv and b.csv; a glob needs quotes"
         )
+        twice = atft(command, "--prices", "a.csv", "--prices=b.csv", "--name", "x").error_line
+        assert twice.startswith("--prices is given twice; put the files into one folder")
     wrong = atft("crossval", "--prices", "a.csv", "--features.min_clos", "1")
     assert "unknown key 'min_clos'; did you mean 'min_close'" in wrong.error_line
     assert "nowhere.csv: no such file" in atft("fit", "--prices", "nowhere.csv").error_line

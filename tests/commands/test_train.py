@@ -1,5 +1,7 @@
 """fit, validate, test, predict: configs that merge, keys that override, checkpoints that carry everything."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,6 +10,8 @@ from typing import Any
 import pytest
 import torch
 import yaml
+
+from atft.callbacks.record.receipt import read_receipt
 
 
 def test_several_configs_merge_and_the_later_one_and_the_command_line_win(
@@ -84,6 +88,32 @@ def test_a_swapped_optimiser_has_its_own_defaults(tiny_run: Any, atft: Callable[
     printed = atft("fit", "--config", tiny_run.config, *swapped, "--print_config").out
     options = yaml.safe_load(printed)["model"]["optimizer"]["init_args"]
     assert options["eps"] == 1e-16 and options["weight_decay"] == 0.0 and options["lr"] == 0.01
+
+
+def test_a_config_may_name_the_home_folder(
+    tiny_config: Callable[..., Path],
+    tiny_run: Any,
+    atft: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    config = tiny_config(tmp_path, tiny_run.panel, trainer__default_root_dir="~/logs", baselines=[])
+    assert atft("fit", "--config", config, "--data.cache.dir=~/cache", "--trainer.max_epochs", 1).code == 0
+    assert (tmp_path / "home" / "logs" / "tiny" / "version_0" / "predictions.parquet").is_file()
+    assert (tmp_path / "home" / "cache").is_dir() and not Path("~").exists()
+
+
+def test_a_fit_whose_reader_has_gone_fails(own_config: Path) -> None:
+    words = [sys.executable, "-m", "atft", "fit", "--config", str(own_config), "--trainer.max_epochs", "1"]
+    for gone in ("stdout", "stderr"):
+        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            getattr(process, gone).close()
+            kept = process.stdout if gone == "stderr" else process.stderr
+            said = kept.read()
+        assert process.returncode == 1 and "Traceback" not in said, said
+    assert read_receipt(own_config.parent / "logs" / "tiny" / "version_1").status == "failed"
 
 
 def test_a_run_of_the_same_name_gets_the_next_version(
