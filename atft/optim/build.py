@@ -16,6 +16,9 @@ SchedulerFactory = Callable[[Optimizer], LRScheduler]
 FUSED_ON = ("cuda", "cpu")
 """Types of devices on which an optimiser steps a whole group in one kernel, where it can: a quarter of the time."""
 
+INITIAL_RATE = "initial_lr"
+"""Entry of an optimiser's group, torch's own where there is a schedule: the learning rate that was asked for."""
+
 
 def build_optimizer(
     optimizer_factory: OptimizerFactory | None,
@@ -52,6 +55,8 @@ def build_optimizer(
             f"model.scheduler: {type(scheduler).__name__} {fault}; name a schedule of epochs, such as "
             f"atft.optim.schedules.WarmupCosine"
         )
+    for group in optimizer.param_groups:
+        group.setdefault(INITIAL_RATE, group["lr"])
     if isinstance(scheduler, Schedule):
         scheduler.bind(max_epochs or 1)  # a run of 0 epochs says itself that it took no step
     _fuse(optimizer)

@@ -83,6 +83,12 @@ class WarmupCosine(Schedule):
         # With the length in the checkpoint, the further epochs would all stay at the lowest rate.
         return {k: v for k, v in super().state_dict().items() if k != "epochs"}
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the position; the rates are those of this run's length from the first step on."""
+        super().load_state_dict(state_dict)
+        if self.epochs is not None:
+            self._set_rates()
+
     def factor(self, epoch: float) -> float:
         """The share of its own learning rate that each group has at ``epoch``.
 
@@ -165,6 +171,7 @@ class WarmRestarts(Schedule, CosineAnnealingWarmRestarts):
         # Not named eta_min_ratio: earlier checkpoints have it under this name.
         self.ratio = _checked_ratio("WarmRestarts", eta_min_ratio)
         super().__init__(optimizer, T_0, T_mult, eta_min=0.0)
+        self.T_cur = 0.0  # type: ignore[assignment]  # as after each step: a resume compares kinds
 
     def advance(self, epoch: float) -> None:
         # From the first cycle on at each call: the rate is then a function of the epoch alone.

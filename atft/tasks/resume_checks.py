@@ -9,12 +9,14 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from atft.checkpoint_file import is_count
 from atft.errors import InputError
+from atft.optim.build import INITIAL_RATE
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -22,8 +24,10 @@ if TYPE_CHECKING:
 LOOPS = ("fit_loop", "validate_loop", "test_loop", "predict_loop")
 STAGES = ("ready", "started", "processed", "completed")
 """Counts of Lightning's progress."""
-NOT_COMPARED = ("params", "lr", "initial_lr", "name")
+NOT_COMPARED = ("params", "lr", "name")
 """Of an optimiser's group: compared elsewhere, or changed by the schedule."""
+CYCLED = ("momentum", "betas")
+"""Of a group: changed by those schedules of torch's that cycle the momentum."""
 SCHEDULE_SETTINGS = ("base_lrs", "warmup_epochs", "eta_min_ratio", "ratio", "T_0", "T_mult")
 """State of a schedule that never changes."""
 
@@ -52,9 +56,15 @@ def check_resume(
     check_loops(checkpoint, trainer)
     _check_counts(checkpoint)
     if expected is not None:
-        _check_optimizer_state(checkpoint, expected[0])
+        _check_optimizer_state(checkpoint, *expected)
         _check_schedule(checkpoint["lr_schedulers"], expected[1])
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+    callbacks = trainer.callbacks  # type: ignore[attr-defined]
+    if "current_model_state" in checkpoint and not any(isinstance(c, WeightAveraging) for c in callbacks):
+        raise InputError(
+            "checkpoint: its run averages the weights, and this one does not; add the same callback to "
+            "trainer.callbacks, or begin a new run with --init_from"
+        )
+    for callback in callbacks:
         state = checkpoint["callbacks"].get(callback.state_key)
         if state is not None:
             _check_kind(state, callback.state_dict(), f"callbacks.{type(callback).__name__}")
@@ -155,7 +165,9 @@ def _check_counts(checkpoint: Mapping[str, Any]) -> None:
             raise _wrong("loops.fit_loop.state_dict.combined_loader", f"a position after epoch {epoch}")
 
 
-def _check_optimizer_state(checkpoint: Mapping[str, Any], expected: Optimizer) -> None:
+def _check_optimizer_state(
+    checkpoint: Mapping[str, Any], expected: Optimizer, schedule: LRScheduler | None
+) -> None:
     states, path = checkpoint["optimizer_states"], "optimizer_states.0"
     if len(states) != 1:
         raise _wrong("optimizer_states", "one optimiser's")
@@ -164,15 +176,18 @@ def _check_optimizer_state(checkpoint: Mapping[str, Any], expected: Optimizer) -
     if not all(isinstance(group, Mapping) and isinstance(group.get("name", ""), str) for group in groups):
         raise _wrong(f"{path}.param_groups", "a list of named groups")
     check_optimizer(checkpoint.get("atft", {}).get("optimizer") or type(expected).__name__, states, expected)
-    for number, (group, asked) in enumerate(zip(groups, expected.state_dict()["param_groups"], strict=True)):
+    left_out = (*NOT_COMPARED, *(CYCLED if getattr(schedule, "cycle_momentum", False) else ()))
+    for number, (saved, asked) in enumerate(zip(groups, expected.state_dict()["param_groups"], strict=True)):
+        # Older versions kept no rate that was asked for where there was no schedule.
+        group = {**({INITIAL_RATE: asked[INITIAL_RATE]} if schedule is None else {}), **saved}
         _check_kind(group, asked, f"{path}.param_groups.{number}")
         if group["params"] != asked["params"]:
             raise _wrong(f"{path}.param_groups.{number}.params", "the network's")
-        for name in sorted(n for n in asked if n not in NOT_COMPARED and _is_setting(asked[n])):
+        for name in sorted(n for n in asked if n not in left_out and _is_setting(asked[n])):
             if _listed(group[name]) != _listed(asked[name]):
                 raise InputError(
-                    f"checkpoint: trained with model.optimizer {name} {group[name]}, the config asks for "
-                    f"{asked[name]}; a resume uses the checkpoint's, give the same or start again"
+                    f"checkpoint: trained with model.optimizer {name.removeprefix('initial_')} {group[name]}, the "
+                    f"config asks for {asked[name]}; a resume uses the checkpoint's, give the same or start again"
                 )
     _check_moments(states[0]["state"], [p for group in expected.param_groups for p in group["params"]])
 

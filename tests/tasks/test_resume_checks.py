@@ -2,14 +2,21 @@
 
 import copy
 from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import yaml
+from torch.optim.lr_scheduler import CyclicLR, OneCycleLR
 
+from atft.batch import DayBatch
+from atft.callbacks.exponential_average import ExponentialAverage
 from atft.errors import InputError
+from atft.optim.schedules import WarmRestarts, WarmupConstant, WarmupCosine
 from atft.tasks.resume_checks import check_optimizer, check_resume
+from small_task import IN_MEMORY, fit, small_task
 
 Path_ = tuple[Any, ...]
 
@@ -166,3 +173,62 @@ def test_another_class_or_other_groups_of_the_optimiser_are_errors() -> None:
     other = torch.optim.SGD([{"name": "graph", "params": [weight]}], lr=0.1)
     with pytest.raises(InputError, match="its optimiser trains graph, the config's heads"):
         check_optimizer("SGD", [other.state_dict()], own)
+
+
+@IN_MEMORY
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        partial(WarmupCosine, warmup_epochs=0.5, epochs=3),
+        partial(WarmupConstant, warmup_epochs=1.5),
+        WarmRestarts,
+        partial(OneCycleLR, max_lr=0.1, total_steps=10),
+        partial(CyclicLR, base_lr=0.01, max_lr=0.1),
+        None,
+    ],
+)
+def test_a_run_of_any_schedule_goes_on_as_if_it_had_not_stopped(
+    schedule: Any, make_batch: Callable[..., DayBatch], tmp_path: Path
+) -> None:
+    blocks = [make_batch(seed=s) for s in range(2)]
+    # The last ones cycle the momentum too, which is no setting then.
+    options = {"optimizer": partial(torch.optim.SGD, lr=0.01, momentum=0.9), "scheduler": schedule}
+    whole, resumed = small_task(**options), small_task(**options)
+    fit(whole, blocks, tmp_path, max_epochs=3)
+    fit(small_task(**options), blocks, tmp_path).save_checkpoint(tmp_path / "first.ckpt", weights_only=False)
+    fit(resumed, blocks, tmp_path, max_epochs=3, ckpt_path=tmp_path / "first.ckpt")
+    assert all(torch.equal(v, resumed.state_dict()[name]) for name, v in whole.state_dict().items())
+
+
+@IN_MEMORY
+@pytest.mark.parametrize("schedule", [None, partial(WarmupCosine, warmup_epochs=0, epochs=3)])
+def test_another_learning_rate_than_the_checkpoints_is_an_error_with_and_without_a_schedule(
+    schedule: Any, make_batch: Callable[..., DayBatch], tmp_path: Path
+) -> None:
+    kept = tmp_path / "first.ckpt"
+    fit(small_task(scheduler=schedule), [make_batch()], tmp_path).save_checkpoint(kept, weights_only=False)
+    other = small_task(scheduler=schedule, optimizer=partial(torch.optim.SGD, lr=0.5))
+    with pytest.raises(
+        InputError, match=r"trained with model.optimizer lr 0.1, the config asks for 0.5; a res"
+    ):
+        fit(other, [make_batch()], tmp_path, max_epochs=3, ckpt_path=kept)
+    if schedule is None:  # as versions wrote it that did not keep the rate that was asked for
+        content = torch.load(kept)
+        for group in content["optimizer_states"][0]["param_groups"]:
+            del group["initial_lr"]
+        torch.save(content, kept)
+        fit(small_task(), [make_batch()], tmp_path, max_epochs=2, ckpt_path=kept)
+
+
+@IN_MEMORY
+def test_averaged_weights_go_on_with_an_average_only(
+    make_batch: Callable[..., DayBatch], tmp_path: Path
+) -> None:
+    kept, average = tmp_path / "first.ckpt", ExponentialAverage(0.9)
+    run = fit(small_task(), [make_batch()], tmp_path, average)
+    run.save_checkpoint(kept, weights_only=False)
+    with pytest.raises(
+        InputError, match=r"^checkpoint: its run averages the weights, and this one does not; add"
+    ):
+        fit(small_task(), [make_batch()], tmp_path, max_epochs=2, ckpt_path=kept)
+    fit(small_task(), [make_batch()], tmp_path, ExponentialAverage(0.9), max_epochs=2, ckpt_path=kept)
