@@ -5,11 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import polars as pl
+import lightning.pytorch as pl
+import polars
 import pytest
 import torch
 
 from atft.batch import DayBatch
+from atft.callbacks.record.messages import EpochLine
+from atft.callbacks.record.receipt import read_receipt
 from atft.tasks.ranking import RankingTask
 
 OPTIMIZERS = {
@@ -36,7 +39,7 @@ def test_two_runs_with_one_seed_are_equal_to_the_last_bit_and_another_seed_is_no
     again, other = (tmp_path / "tiny" / f"version_{v}" for v in (0, 1))
     assert same(weights(again), weights(tiny_run.directory))
     assert not same(weights(other), weights(tiny_run.directory))
-    scores = [pl.read_parquet(run / "predictions.parquet") for run in (tiny_run.directory, again)]
+    scores = [polars.read_parquet(run / "predictions.parquet") for run in (tiny_run.directory, again)]
     assert scores[0].equals(scores[1])
 
 
@@ -59,7 +62,7 @@ def test_an_interrupted_and_resumed_run_equals_the_uninterrupted_one(
     assert one["global_step"] == other["global_step"]
     histories = [json.loads((run / "metrics.json").read_text())["epochs"] for run in (whole, second)]
     assert [e["val/rank_ic"] for e in histories[0]] == [e["val/rank_ic"] for e in histories[1]]
-    scores = [pl.read_parquet(run / "predictions.parquet") for run in (whole, second)]
+    scores = [polars.read_parquet(run / "predictions.parquet") for run in (whole, second)]
     assert scores[0].equals(scores[1])
 
 
@@ -72,6 +75,47 @@ def test_two_spawned_workers_train_the_same_weights_as_none(
     outcome = atft("fit", "--config", tiny_run.config, *workers)
     assert outcome.code == 0, outcome
     assert same(weights(tmp_path / "tiny" / "version_0"), weights(tiny_run.directory))
+
+
+def test_a_run_that_a_stop_cut_off_within_an_epoch_goes_on_to_the_bits_of_an_uninterrupted_one(
+    tiny_run: Any,
+    tiny_config: Callable[..., Path],
+    atft: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With a schedule of torch's, which steps where an epoch ends; as a time limit stops it, after any block."""
+    config = tiny_config(
+        tmp_path,
+        tiny_run.panel,
+        trainer__max_epochs=3,
+        model__scheduler={
+            "class_path": "torch.optim.lr_scheduler.ExponentialLR",
+            "init_args": {"gamma": 0.5},
+        },
+    )
+    cache = ["--data.cache.dir", str(tiny_run.folder / "cache")]
+    assert atft("fit", "--config", config, *cache, "--name", "whole").code == 0
+    ends = EpochLine.on_train_batch_end
+
+    def stop(self: EpochLine, trainer: pl.Trainer, *arguments: Any) -> None:
+        ends(self, trainer, *arguments)
+        trainer.should_stop = trainer.should_stop or trainer.global_step == 7
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EpochLine, "on_train_batch_end", stop)
+        assert atft("fit", "--config", config, *cache).code == 0
+    whole, cut, resumed = (
+        tmp_path / "logs" / name for name in ("whole/version_0", "tiny/version_0", "tiny/version_1")
+    )
+    assert (read_receipt(cut).status, read_receipt(cut).epochs, read_receipt(cut).steps) == ("stopped", 2, 7)
+    assert atft("fit", "--config", config, *cache, "--ckpt_path=last").code == 0
+    assert same(weights(whole), weights(resumed))
+    one, other = (json.loads((run / "metrics.json").read_text())["epochs"] for run in (whole, resumed))
+    assert [(e["epoch"], e["step"], e["val/rank_ic"]) for e in one] == [
+        (e["epoch"], e["step"], e["val/rank_ic"]) for e in other
+    ]
+    assert read_receipt(resumed).status == "completed"
 
 
 AVERAGE = {
@@ -151,5 +195,5 @@ def test_a_run_that_goes_on_from_the_middle_of_an_epoch_equals_the_uninterrupted
     assert one["global_step"] == other["global_step"]
     assert one["lr_schedulers"][0]["_last_lr"] == other["lr_schedulers"][0]["_last_lr"]
     if "True" not in where:  # that checkpoint is of before a validation, whose epoch the whole run may select
-        scores = [pl.read_parquet(folder / "predictions.parquet") for folder in (whole, run)]
+        scores = [polars.read_parquet(folder / "predictions.parquet") for folder in (whole, run)]
         assert scores[0].equals(scores[1])

@@ -66,3 +66,13 @@ def fit(
     ]
     run.fit(module, loaders[0], loaders[1] if len(loaders[1]) else None, ckpt_path=ckpt_path)
     return run
+
+
+class StopsAfter(pl.Callback):
+    """Asks for a stop after a step."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+        trainer.should_stop = trainer.should_stop or trainer.global_step == self.step

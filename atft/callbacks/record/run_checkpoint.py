@@ -3,8 +3,10 @@
 The selected epoch is the best one by a metric, or the last one that was validated: one noisy validation year says
 little about which of two epochs is better, and averaged weights of the last epoch need no choice. Both files are
 written when an epoch is over, its validation included: resuming from one starts the next epoch exactly as if
-nothing had happened. Where several epochs are kept, or a file name is set, ``best_model.ckpt`` is a link to the
-best of those files. Cost: two writes an epoch.
+nothing had happened. Where a stop cuts an epoch off (a time limit, ``max_steps``, a callback), what there is of it
+may be selected, while ``last.ckpt`` is of before its validation: resuming trains on the rest of its days. Where
+several epochs are kept, or a file name is set, ``best_model.ckpt`` is a link to the best of those files. Cost: two
+writes an epoch.
 
 Metrics belong to the weights that they were measured with. `RankingTask` clears ``trainer.callback_metrics`` when
 an epoch starts and validates only at an epoch's end, so that a checkpoint never carries metrics of other weights.
@@ -92,7 +94,8 @@ class RunCheckpoint(ModelCheckpoint):
         """Metrics of the weights in ``best_model_path``; None before the first selection."""
         self.lost = ""
         """The previous run's best checkpoint, where a resumed run cannot find it."""
-        self._resumed = Path()
+        self._resumed, self._resumed_within = Path(), False
+        self._kept_within = 0  # steps taken when last.ckpt was last written within an epoch
 
     @property
     def state_key(self) -> str:
@@ -102,6 +105,8 @@ class RunCheckpoint(ModelCheckpoint):
     def on_load_checkpoint(self, trainer: pl.Trainer, pl_module: Any, checkpoint: dict[str, Any]) -> None:
         """Remember the file that is resumed and so its folder, for :meth:`load_state_dict`."""
         self._resumed = Path(trainer.ckpt_path or "")
+        epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]
+        self._resumed_within = epochs["processed"] < epochs["started"]
         states = checkpoint["callbacks"]
         for key in [key for key in states if str(key).startswith(self.state_key + "{")]:  # of older versions
             states[self.state_key] = states.pop(key)
@@ -109,18 +114,27 @@ class RunCheckpoint(ModelCheckpoint):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: DayBatch, *_: Any
     ) -> None:
-        """Save ``last.ckpt`` every ``every_n_train_steps``, except after an epoch's last step: its end saves it."""
+        """Save ``last.ckpt`` every ``every_n_train_steps``, and where a stop cuts the epoch off.
+
+        Not after an epoch's last step: its end saves it.
+        """
         due = self._every_n_train_steps > 0 and trainer.global_step % self._every_n_train_steps == 0
-        if due and batch.closes_step and not trainer.is_last_batch:
+        cut = trainer.fit_loop.epoch_loop.done and not self.save_weights_only  # those alone do not go on
+        if (due or cut) and batch.closes_step and not trainer.is_last_batch:
             self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
+            # The epoch may end here, and be selected.
+            self._kept_within, self._last_global_step_saved = trainer.global_step, 0
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save ``last.ckpt``, and the epoch as the selected one where its metric, or ``select``, says so."""
-        if self.monitor is None or self.monitor in trainer.callback_metrics:
-            super().on_train_epoch_end(trainer, pl_module)
-        # Lightning writes last.ckpt in the best epochs only; a resume would repeat the others.
-        if not self._should_skip_saving_checkpoint(trainer):
-            self._save_last_checkpoint(trainer, self._monitor_candidates(trainer))
+        """Save the epoch as the selected one where its metric, or ``select``, says so, and ``last.ckpt``."""
+        if self._should_skip_saving_checkpoint(trainer):
+            return
+        metrics = self._monitor_candidates(trainer)
+        measured = self.monitor is None or self.monitor in trainer.callback_metrics
+        if measured and (trainer.current_epoch + 1) % self._every_n_epochs == 0:
+            self._save_topk_checkpoint(trainer, metrics)
+        if self._kept_within != trainer.global_step:
+            self._save_last_checkpoint(trainer, metrics)
 
     def _should_skip_saving_checkpoint(self, trainer: pl.Trainer) -> bool:
         # As in Lightning, except that fast_dev_run saves: it tries what follows training too.
@@ -162,9 +176,15 @@ class RunCheckpoint(ModelCheckpoint):
             return {str(resumed): torch.tensor(torch.nan)}
         best, kept = state_dict.get("best_model_path"), state_dict.get("best_k_models")
         if kept and state_dict["monitor"] == self.monitor:
-            return dict(kept)
-        # Selected by another metric, or for being the last: the best of these files by this run's.
-        return {path: self._score(Path(path)) for path in kept or filter(None, [best])}
+            scores = dict(kept)
+        else:
+            # Selected by another metric, or for being the last: the best of these files by this run's.
+            scores = {path: self._score(Path(path)) for path in kept or filter(None, [best])}
+        # What a stop cut off within an epoch was selected after the file that goes on from there was written.
+        cut = resumed.parent / BEST
+        if self._resumed_within and cut.is_file() and measured_of(cut).step == measured_of(resumed).step:
+            scores[str(cut)] = self._score(cut)
+        return scores
 
     def _score(self, path: Path) -> Tensor:
         """The previous run's file by ``monitor``; as in Lightning the worst where that is not a number."""

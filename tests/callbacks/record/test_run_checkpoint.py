@@ -22,7 +22,7 @@ from atft.callbacks.record.run_checkpoint import (
 from atft.checkpoint_file import BEST
 from atft.errors import InputError
 from atft.tasks.ranking import RankingTask
-from small_task import IN_MEMORY, fit, small_task
+from small_task import IN_MEMORY, StopsAfter, fit, small_task
 from tests.support.checkpoints import small_checkpoint
 
 pytestmark = IN_MEMORY
@@ -185,6 +185,44 @@ def test_a_checkpoint_within_an_epoch_has_no_score_and_is_no_selection(
         12: True,
         14: False,
     }
+
+
+@pytest.mark.parametrize("every", [None, 1, 2])
+@pytest.mark.parametrize("select", ["best", "last"])
+def test_an_epoch_that_a_stop_cut_off_is_selected_while_the_last_checkpoint_is_of_the_middle_of_it(
+    select: str, every: int | None, train: Callable[..., Any], tmp_path: Path
+) -> None:
+    checkpoint, weights = train(StopsAfter(5), select=select, every_n_train_steps=every)
+    best, last = (measured_of(tmp_path / "run" / name) for name in (BEST, "last.ckpt"))
+    assert checkpoint.selected == best and (best.step, best.epoch) == (5, 1)
+    assert validation_of(best.metrics)["val/rank_ic"] == pytest.approx(PLANTED[1])
+    assert last.step == 5 and validation_of(last.metrics) == {}
+    assert all(holds(tmp_path / "run" / name, weights.epochs[1]) for name in (BEST, "last.ckpt"))
+    progress = torch.load(tmp_path / "run" / "last.ckpt")["loops"]["fit_loop"]["epoch_progress"]["current"]
+    assert (progress["started"], progress["processed"]) == (2, 1)
+
+
+@pytest.mark.parametrize("options", [{}, {"save_top_k": 2}, {"filename": "at_{epoch}"}, {"select": "last"}])
+def test_a_resumed_run_selects_among_the_epochs_and_what_was_cut_off(
+    options: dict[str, Any], train: Callable[..., Any], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    _, first = train(StopsAfter(5), folder="before", **options)
+    (tmp_path / "before").rename(tmp_path / "moved")
+    checkpoint, _ = train(
+        EpochLine(), folder="after", ckpt_path=tmp_path / "moved" / "last.ckpt", max_epochs=1, **options
+    )
+    assert "warning" not in capfd.readouterr().err
+    assert checkpoint.selected is not None and (checkpoint.selected.step, checkpoint.selected.epoch) == (5, 1)
+    assert holds(tmp_path / "after" / BEST, first.epochs[1])
+
+
+def test_weights_alone_that_a_stop_cut_off_are_written_when_the_epoch_is_over(
+    train: Callable[..., Any], tmp_path: Path
+) -> None:
+    train(StopsAfter(5), save_weights_only=True)
+    assert validation_of(measured_of(tmp_path / "run" / "last.ckpt").metrics)["val/rank_ic"] == pytest.approx(
+        PLANTED[1]
+    )
 
 
 @pytest.mark.parametrize("save_top_k", [1, 2, -1])
