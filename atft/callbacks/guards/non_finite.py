@@ -2,15 +2,16 @@
 
 Reading a number from a GPU makes the CPU wait for it, so nothing is read per step: whether the step's gradient and
 each day's terms are finite stays on the device as flags. A gradient that is not finite is set to 0 there, which
-keeps NaN out of the weights; momentum and weight decay still move them. The flags are read every few steps, after
-an epoch's last block, and before a checkpoint that is saved every so many steps: up to nine more steps are taken
-first, and no checkpoint is written. Cost: the gradient's norm and a few flags per block.
+keeps NaN out of the weights; momentum and weight decay still move them. The flags are read every few steps, at an
+epoch's end and before any checkpoint: up to nine more steps are taken first, and no checkpoint is written. Cost: the
+gradient's norm and a few flags per block.
 
 In precision 16-mixed a scaler multiplies the loss so that small gradients survive in float16; when a gradient
 overflows it skips the step and halves its factor, which is normal for the first steps. A factor below 1 means that
 gradients overflow unscaled: every further step would be skipped while the loss looks finite.
 """
 
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -48,6 +49,10 @@ class NonFiniteGuard(pl.Callback):
         """Step and flag of each gradient since the last reading."""
         self._scale = 0.0
 
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        if self.skipped:  # before a resume
+            pl_module.skipped_steps["loss_scale"] = self.skipped
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._blocks, self._steps = [], []
         scaler = loss_scaler(trainer)
@@ -82,6 +87,14 @@ class NonFiniteGuard(pl.Callback):
             }
             pl_module.log_dict(figures, on_step=False, on_epoch=True)
 
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        self._read(trainer)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._read(trainer)  # what is left of an epoch that was cut off
+
     def state_dict(self) -> dict[str, Any]:
         return {"skipped": self.skipped}
 
@@ -99,6 +112,8 @@ class NonFiniteGuard(pl.Callback):
         return any(trainer.global_step % every == 0 for every in (READ_EVERY_STEPS, *filter(None, saves)))
 
     def _read(self, trainer: pl.Trainer) -> None:
+        if not self._blocks:
+            return
         flags = [f.all() for _, _, f in self._blocks] + [f for _, f in self._steps]
         broken = not bool(torch.stack(flags).all())
         # Devices stop together: one that continued alone would wait for the others for ever.
@@ -151,7 +166,8 @@ def loss_scaler(trainer: pl.Trainer) -> torch.amp.GradScaler | None:
 def _last_checkpoint(trainer: pl.Trainer) -> str:
     checkpoint = find_checkpoint(trainer)
     last = checkpoint.last_model_path if checkpoint is not None else ""
-    return f"last good checkpoint: {last or 'none yet'}"
+    # Lightning names a file before it writes it.
+    return f"last good checkpoint: {last if last and Path(last).is_file() else 'none yet'}"
 
 
 def _dates(trainer: pl.Trainer, days: Tensor) -> str:

@@ -58,6 +58,10 @@ class SpikeGuard(pl.Callback):
         self._step_loss = DeviceRead(torch.tensor(math.nan))
         """This device's part of the step's loss."""
 
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        if self.skipped:  # before a resume
+            pl_module.skipped_steps["loss_spike"] = self.skipped
+
     def on_before_backward(self, trainer: pl.Trainer, pl_module: Any, loss: Tensor) -> None:
         """Start copying the step's loss to the CPU before the closing block's backward pass."""
         if self.sigmas is None or not pl_module.step.closes:

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
+import lightning.pytorch as pl
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -20,7 +22,7 @@ from atft.checkpoint_file import read_checkpoint
 from atft.errors import LossScaleCollapse, NonFiniteLoss
 from atft.losses.objective import DayObjective, ObjectiveOptions, ObjectiveValue
 from atft.tasks.ranking import RankingTask
-from small_task import IN_MEMORY, fit, small_task
+from small_task import IN_MEMORY, StopsAfter, fit, small_task
 
 pytestmark = IN_MEMORY
 SGD = partial(torch.optim.SGD, lr=1.0)
@@ -81,6 +83,33 @@ def test_a_checkpoint_within_an_epoch_is_not_written_after_a_loss_that_is_not_fi
     with pytest.raises(NonFiniteLoss, match=r"step 3, epoch 1; last good checkpoint: "):
         fit(task(), blocks, tmp_path, NonFiniteGuard(), saves, enable_checkpointing=True)
     assert read_checkpoint(tmp_path / "kept" / "last.ckpt")["global_step"] == 2
+
+
+@pytest.mark.usefixtures("broken_huber")
+@pytest.mark.parametrize("options", [{}, {"save_weights_only": True}])
+def test_a_loss_that_is_not_finite_in_the_last_step_before_a_stop_fails_the_run_and_is_in_no_checkpoint(
+    options: dict[str, Any], make_batch: Blocks, tmp_path: Path
+) -> None:
+    blocks = [on(make_batch(seed=s), 197 + 3 * s) for s in range(8)]  # the third has day 205
+    saves = RunCheckpoint(save_last=True, **options)
+    saves.dirpath = str(tmp_path / "kept")
+    with pytest.raises(NonFiniteLoss, match=r"step 3, epoch 1; last good checkpoint: none yet"):
+        fit(task(), blocks, tmp_path, NonFiniteGuard(), StopsAfter(3), saves, enable_checkpointing=True)
+    assert not list(tmp_path.glob("kept/*"))
+
+
+@pytest.mark.usefixtures("broken_huber")
+def test_no_checkpoint_is_written_whoever_asks_for_it_after_a_loss_that_is_not_finite(
+    make_batch: Blocks, tmp_path: Path
+) -> None:
+    class Save(pl.Callback):
+        def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
+            trainer.save_checkpoint(tmp_path / f"{trainer.global_step}.ckpt", weights_only=False)
+
+    blocks = [on(make_batch(seed=s), 197 + 3 * s) for s in range(8)]
+    with pytest.raises(NonFiniteLoss, match=r"step 3, epoch 1; "):
+        fit(task(), blocks, tmp_path, NonFiniteGuard(), Save())
+    assert sorted(path.name for path in tmp_path.glob("*.ckpt")) == ["1.ckpt", "2.ckpt"]
 
 
 @pytest.mark.usefixtures("broken_huber")
@@ -232,4 +261,6 @@ def test_the_count_of_skipped_steps_continues_after_a_resume() -> None:
     guard, later = NonFiniteGuard(), NonFiniteGuard()
     guard.skipped = 7
     later.load_state_dict(guard.state_dict())
-    assert later.skipped == 7
+    resumed = small_task()
+    later.on_fit_start(Mock(), resumed)
+    assert later.skipped == 7 and resumed.skipped_steps == {"loss_scale": 7}

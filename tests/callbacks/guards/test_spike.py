@@ -245,6 +245,10 @@ def test_a_run_counts_its_spikes_in_receipt_alarms_and_metrics(
     assert receipt.alarms[0].startswith(f"step {MIN_STEPS + 1} was not applied: its loss")
     epochs = json.loads((run / "metrics.json").read_text())["epochs"]
     assert epochs[-1]["health/skipped_steps/loss_spike"] == spikes
+    monkeypatch.undo()  # no spike is left to come
+    options += ["--trainer.max_epochs", 3, "--ckpt_path", "last"]
+    assert atft("fit", "--config", tiny_run.config, *options).code == 0
+    assert read_receipt(tmp_path / "tiny" / "version_1").skipped_steps == {"loss_spike": spikes}
 
 
 def test_a_guard_that_forgets_takes_the_next_losses_for_its_range() -> None:
