@@ -101,7 +101,8 @@ class PhaseSchedule(pl.Callback):
         index, done = phase_at(self.plan, trainer.current_epoch), trainer.current_epoch + 1
         self.runs[-1]["last_epoch"] = done
         criterion = self.plan[index].parsed_criterion()
-        if criterion is not None and done == first_epochs(self.plan)[index + 1]:
+        # A stop may have cut the epoch off: the phase is not over then.
+        if criterion is not None and done == first_epochs(self.plan)[index + 1] and trainer.is_last_batch:
             self._check(self.plan[index], criterion, trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -23,7 +23,7 @@ from atft.losses.objective import ObjectiveOptions
 from atft.nn.atft_gat_fan import ATFTGATFAN
 from atft.tasks.ranking import RankingTask
 from networks import small_atft
-from small_task import IN_MEMORY, SIZES, fit, small_task
+from small_task import IN_MEMORY, SIZES, StopsAfter, fit, small_task
 
 pytestmark = IN_MEMORY
 PHASES = [
@@ -324,6 +324,17 @@ def test_a_criterion_ends_a_hopeless_run_and_says_why(
         assert outcome.err.strip().splitlines()[-1].startswith(f"atft: error: {said}")
     again = atft("fit", *words, "--ckpt_path=last")
     assert again.code == 1 and "change the criterion to go on from here" in again.err
+
+
+def test_a_criterion_is_not_asked_of_an_epoch_that_a_stop_cut_off(
+    make_batch: Callable[..., DayBatch], tmp_path: Path
+) -> None:
+    blocks = [make_batch(seed=s) for s in range(3)]
+    for step, missed in ((5, False), (6, True)):  # in the middle of the phase's last epoch, and at its end
+        phased = task()
+        phases = schedule(phased, Phase("first", 2, criterion="train/loss < 0"), Phase("second", 1))
+        fit(phased, blocks, tmp_path, phases, StopsAfter(step), max_epochs=3)
+        assert bool(phases.runs[-1]["criterion"]) == missed and phases.runs[-1]["last_epoch"] == 2
 
 
 @pytest.mark.slow
