@@ -171,10 +171,10 @@ class RankingTask(SavedTask):
     def on_train_epoch_start(self) -> None:
         # Metrics belong to the weights that they were measured with, which change now.
         self.trainer.callback_metrics.clear()
-        self.interval_widths = {}
+        self.interval_widths, self.step.sums = {}, {}  # the sums of a step that a limit ended midway
         self.train_metrics.reset()
         self.step_log.begin_epoch()
-        self.step.sums = {}  # of a step that a limit ended midway
+        self.term_shares.begin_epoch()
 
     def training_step(self, batch: DayBatch, batch_index: int) -> None:
         block = planned(self.trainer, batch)

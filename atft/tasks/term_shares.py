@@ -30,6 +30,11 @@ class TermShares:
         self._dead_terms = DeadTerms(objective.term_weights)
         self._taken: tuple[DeviceRead, int | None] | None = None  # and the step for which it is logged
         self._to_log: tuple[int, dict[str, Tensor]] | None = None
+        self._from_first_block = False
+
+    def begin_epoch(self) -> None:
+        """Note that the epoch is seen from its first block on; not called for one that is resumed in its middle."""
+        self._from_first_block = True
 
     def measure_if_due(
         self, task: pl.LightningModule, forecast: Forecast, batch: DayBatch, ends_step: bool
@@ -87,11 +92,16 @@ class TermShares:
     def close_epoch(self, task: pl.LightningModule) -> None:
         """Check that every term with a weight had a gradient in the epoch, on some rank.
 
+        The few blocks of an epoch that is resumed near its end, or cut off near its start, say nothing of a term.
+
         Raises:
             DeadTerm: with the names of those that had none.
         """
         self.read(task)
         dead, watched = self._dead_terms.close_epoch(), self._dead_terms.watched
+        whole, self._from_first_block = self._from_first_block and task.trainer.is_last_batch, False
+        if not whole:
+            return
         alive = torch.tensor([float(n not in dead) for n in watched], device=task.device)
         alive = over_devices(task.trainer, alive)
         names = [n for n, ranks in zip(watched, alive.tolist(), strict=True) if ranks == 0]

@@ -11,7 +11,7 @@ from atft.batch import DayBatch
 from atft.errors import DeadTerm
 from atft.losses.objective import ObjectiveOptions, measure_shares
 from recorder import Recorder
-from small_task import IN_MEMORY, fit
+from small_task import IN_MEMORY, StopsAfter, fit
 from small_task import small_task as task
 
 pytestmark = [IN_MEMORY, pytest.mark.usefixtures("measured_at_every_step")]
@@ -44,6 +44,22 @@ def test_a_term_that_first_pulls_between_two_measurements_is_not_dead(
     given = ObjectiveOptions(terms={"ic": 1.0, "turnover": 0.5})
     # Only the second block, of two days, has a yesterday.
     fit(task(objective=given), [make_batch(days=days) for days in (1, 2)], tmp_path)
+
+
+def test_the_blocks_of_an_epoch_that_is_cut_off_or_resumed_in_its_middle_make_no_term_dead(
+    make_batch: Callable[..., DayBatch], tmp_path: Path
+) -> None:
+    given = ObjectiveOptions(terms={"ic": 1.0, "turnover": 0.5})
+    # Only the blocks of two days have a yesterday: the first and the last one have not.
+    blocks = [make_batch(days=days) for days in (1, 2, 1)]
+    fit(task(objective=given), blocks, tmp_path, StopsAfter(1))
+    resumed = task(objective=given)
+    begins = resumed.on_train_epoch_start
+    resumed.on_train_epoch_start = lambda: None  # type: ignore[method-assign]  # Lightning calls none there
+    fit(resumed, blocks[2:], tmp_path)
+    resumed.on_train_epoch_start = begins  # type: ignore[method-assign]
+    with pytest.raises(DeadTerm, match="turnover"):
+        fit(resumed, blocks[2:], tmp_path)
 
 
 def test_shares_are_measured_every_so_many_steps_and_while_a_term_has_had_no_gradient(
