@@ -1,8 +1,8 @@
 """Was a column scaled with statistics of the whole file, the days to come included?
 
-Scaling by a stock's maximum, range, mean or deviation over all days, by those of the whole column, or ranks over
-all dates leaves an exact trace: the statistic is the same for one stock as for another. A statistic of past days
-leaves none. The trace is gone where rows were added or left out after the scaling; then nothing is found.
+Scaling by a stock's maximum, range, mean, deviation or quartiles over all days, by those of the whole column, or
+ranks over all dates leaves an exact trace: the statistic is the same for one stock as for another. A statistic of
+past days leaves none. The trace is gone where rows were added or left out after the scaling; then nothing is found.
 
 Between stocks an honest mean of ``n`` values scatters by the values' noise over the root of ``n``. Here it must
 agree to a thousandth of that, for `MIN_STOCKS_ALIKE` stocks and a fifth of all. For a whole column the tolerance is
@@ -28,8 +28,10 @@ MIN_VALUES = 1000
 MIN_RANGED_COLUMNS, MIN_RANGED_SHARE = 5, 0.2
 MIN_DISTINCT = 0.5
 """Share of values that differ, for ranks over dates: two-valued columns are ranks of themselves."""
-RANK_SAMPLE, NEAR_RANKS = 10_000, 0.05
-"""Values of a column that are compared with ranks before all are, and how near they must be, as a share of them."""
+BY_DAY, SAMPLED_DAYS = 0.01, 50
+"""Of a column's deviation, by how much its days differ at least where no day is scaled by itself; days compared."""
+SAMPLED_VALUES, NEAR_RANKS, NEAR_QUARTILES = 10_000, 0.05, 0.1
+"""Values of a large column that are looked at before all are sorted, and how near to a trace they must be."""
 
 
 def stock_scaling_suspect(name: str, values: Cells, present: Marks) -> Suspect | None:
@@ -60,7 +62,7 @@ def file_scaling_suspect(name: str, values: WholeColumn, day: RowDays, columns: 
     counts = np.bincount(day)
     day_mean = np.bincount(day, known)[counts > 0] / counts[counts > 0]
     # A rank or z-score within each day has mean 0 on every day, which reads no other day.
-    if float(np.median(np.abs(day_mean - mean))) < 0.01 * std:
+    if float(np.median(np.abs(day_mean - mean))) < BY_DAY * std:
         return None
     # Both within c / sqrt(n) of 0 and 1 by chance has probability 0.9 c^2 for normal noise.
     tolerance = max(1e-6, (FALSE_ALARM / columns / 0.9) ** 0.5 / n**0.5)
@@ -69,6 +71,10 @@ def file_scaling_suspect(name: str, values: WholeColumn, day: RowDays, columns: 
             name,
             f"mean {mean:.1e} and standard deviation {std:.6f} over the whole file: scaled with all days",
         )
+    robust = is_robust_scaled(known, tolerance) and len(np.unique(known)) > MIN_DISTINCT * n
+    # Scaled within each day, the median is 0 on every day.
+    if robust and float(np.median(np.abs(_medians_of_days(known, day)))) >= BY_DAY:
+        return Suspect(name, "median 0 and interquartile range 1 over the whole file: scaled with all days")
     if (text := are_ranks(known)) and len(np.unique(known)) > MIN_DISTINCT * n:
         return Suspect(name, f"the values are {text} over all dates of the file")
     return None
@@ -90,6 +96,7 @@ def _per_stock(table: Cells, use: Marks) -> str | None:
         ((use & (table == extreme)).sum(axis=0) == 1) & ~(begins & (table == extreme)).any(axis=0)
         for extreme in (high, low)
     )
+    middle, spread, once_middle = _quartiles(np.sort(np.where(use, table, np.inf), axis=0), n)
     # Deviations by n or by n - 1: two candidates for the same scaling.
     deviations = (std, std * np.sqrt(n / (n - 1)))
     error = TOLERANCE * std / np.sqrt(n)
@@ -99,6 +106,8 @@ def _per_stock(table: Cells, use: Marks) -> str | None:
         # A bounded column reaches its bound often; a stock's own extreme is reached once.
         "the maximum": _alike(high, varies & once_high, 1e-6 * np.abs(high)),
         "the minimum": _alike(low, varies & once_low, 1e-6 * np.abs(low)),
+        "the median": _alike(middle, varies & once_middle, error),
+        "the interquartile range": _alike(spread, varies & once_middle, error),
     }
     least = max(MIN_STOCKS_ALIKE, MIN_SHARE_ALIKE * varies.sum())
     same = [what for what, stocks in alike.items() if stocks >= least]
@@ -106,6 +115,18 @@ def _per_stock(table: Cells, use: Marks) -> str | None:
         return None
     stocks = max(alike[what] for what in same)
     return f"{' and '.join(same)} over all days is the same for {stocks} of {varies.sum()} stocks"
+
+
+def _quartiles(ordered: Cells, n: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Median and interquartile range of each stock's ``n`` values, and whether no other value equals the median's.
+
+    Prices that often stay where they are have returns whose median is 0, for one stock as for another.
+    """
+    stock, position = np.arange(ordered.shape[1]), np.multiply.outer([0.25, 0.5, 0.75], n - 1)
+    below, above = (ordered[rounded(position).astype(int), stock] for rounded in (np.floor, np.ceil))
+    low, middle, high = below + position % 1 * (above - below)
+    once = ((ordered == below[1]).sum(axis=0) == 1) & ((ordered == above[1]).sum(axis=0) == 1)
+    return middle, high - low, once
 
 
 def _as_others(table: Cells, use: Marks) -> np.ndarray:
@@ -153,13 +174,39 @@ def are_ranks(values: np.ndarray) -> str:
 
     n = len(values)
     slack = 1 + 4 * n * float(np.finfo(np.float32).eps)
-    # Some of the values of a large file are near the line if all are on it, and are sorted in no time.
-    some = values[np.random.default_rng(0).integers(n, size=RANK_SAMPLE)] if n > RANK_SAMPLE else values
+    # Some of the values are near the line if all are on it.
+    some = _some(values)
     for text, transform in (("ranks", np.asarray), ("normal quantiles of ranks", ndtr)):
         near = max(slack, NEAR_RANKS * len(some))
         if _distance_from_ranks(transform(some)) < near and _distance_from_ranks(transform(values)) < slack:
             return text
     return ""
+
+
+def is_robust_scaled(values: np.ndarray, tolerance: float) -> bool:
+    """Whether the median is 0 and the interquartile range 1, however quantiles between two values are taken."""
+    for part, near in ((_some(values), NEAR_QUARTILES), (values, tolerance)):
+        position = np.array([0.25, 0.5, 0.75]) * (len(part) - 1)
+        ordered = np.sort(part)
+        below, above = ordered[np.floor(position).astype(int)], ordered[np.ceil(position).astype(int)]
+        if not below[1] - near <= 0 <= above[1] + near:
+            return False
+        if not below[2] - above[0] - near <= 1 <= above[2] - below[0] + near:
+            return False
+    return True
+
+
+def _medians_of_days(values: np.ndarray, day: np.ndarray) -> np.ndarray:
+    days = np.unique(day)
+    some = np.unique(np.linspace(0, len(days) - 1, SAMPLED_DAYS).round().astype(int))
+    return np.array([np.median(values[day == number]) for number in days[some]])
+
+
+def _some(values: np.ndarray) -> np.ndarray:
+    """Values drawn from many, which are sorted in no time; all of few."""
+    if len(values) <= SAMPLED_VALUES:
+        return values
+    return values[np.random.default_rng(0).integers(len(values), size=SAMPLED_VALUES)]
 
 
 def _distance_from_ranks(values: np.ndarray) -> float:

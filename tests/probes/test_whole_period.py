@@ -9,6 +9,7 @@ from atft.probes.whole_period import (
     are_ranks,
     file_scaling_suspect,
     has_unit_range,
+    is_robust_scaled,
     range_suspect,
     stock_scaling_suspect,
 )
@@ -23,6 +24,10 @@ SCALED = {
     "the mean and the standard deviation": (WALK - WALK.mean(axis=0)) / WALK.std(axis=0, ddof=1),
     "the mean over": WALK / WALK.mean(axis=0),
     "over the whole file": (WALK - WALK.mean()) / WALK.std(),
+    "the median and the interquartile range": (WALK - np.median(WALK, axis=0))
+    / np.subtract(*np.percentile(WALK, [75, 25], axis=0)),
+    "interquartile range 1 over the whole file": (WALK - np.median(WALK))
+    / np.subtract(*np.percentile(WALK, [75, 25])),
     "ranks over all dates": (ORDER + 1) / ORDER.size,
     "the stock's days": np.argsort(np.argsort(WALK, axis=0), axis=0) + 0.0,
 }
@@ -50,6 +55,7 @@ def test_honest_columns_are_not_accused() -> None:
     rng = np.random.default_rng(1)
     high = np.maximum.accumulate(WALK, axis=0)
     by_day = (WALK - WALK.mean(axis=1, keepdims=True)) / WALK.std(axis=1, keepdims=True)
+    low, middle, high = np.percentile(WALK, [25, 50, 75], axis=1, keepdims=True)
     place = np.argsort(np.argsort(WALK, axis=1), axis=1) / STOCKS
     age = np.arange(DAYS)[:, None] + 7.0 * np.arange(STOCKS)
     wave = np.sin(2 * np.pi * (np.arange(DAYS)[:, None] / 20 + rng.random(STOCKS))) + rng.normal(
@@ -59,6 +65,7 @@ def test_honest_columns_are_not_accused() -> None:
         WALK,
         WALK / high,
         by_day,
+        (WALK - middle) / (high - low),
         place,
         age,
         wave,
@@ -196,6 +203,43 @@ def test_a_whole_column_of_mean_0_and_deviation_1_is_accused_at_the_level_of_all
     assert in_file(few, 1) is not None
     few = few[1:] - few[1:].mean()
     assert in_file(few / few.std(), 1) is None, "fewer than a thousand values"
+
+
+def test_quartiles_are_those_of_scaling_however_quantiles_between_two_values_are_taken() -> None:
+    rng = np.random.default_rng(9)
+    for n in (1001, 1002, 1003, 30_000):
+        values = rng.gamma(2, size=n)
+        for method in ("linear", "nearest", "lower", "higher", "midpoint"):
+            low, middle, high = np.percentile(values, [25, 50, 75], method=method)
+            assert is_robust_scaled((values - middle) / (high - low), 1e-6), (n, method)
+        scaled = (values - middle) / (high - low)
+        assert not is_robust_scaled(scaled + 0.05, 1e-3) and not is_robust_scaled(1.05 * scaled, 1e-3)
+
+
+def test_a_file_of_days_scaled_by_their_own_quartiles_is_not_accused_whatever_its_quartiles_are() -> None:
+    rng = np.random.default_rng(10)
+    skewed = rng.gamma(2, size=(200, 31)) * (1 + rng.random((200, 1)))
+    low, middle, high = np.percentile(skewed, [25, 50, 75], axis=1, keepdims=True)
+    by_day = (skewed - middle) / (high - low)
+    # The median of all is that of each day, and the quartiles are made to be those of scaling.
+    by_day /= np.subtract(*np.percentile(by_day, [75, 25]))
+    assert is_robust_scaled(by_day.ravel(), 1e-6) and in_file(by_day, 1) is None
+    shifted = by_day + np.sin(np.arange(200))[:, None]
+    shifted = (shifted - np.median(shifted)) / np.subtract(*np.percentile(shifted, [75, 25]))
+    suspect = in_file(shifted, 1)
+    assert suspect is not None and suspect.evidence.startswith("median 0 and interquartile range 1")
+
+
+def test_a_median_that_a_stock_often_has_proves_nothing() -> None:
+    rng = np.random.default_rng(11)
+    apart = (1 + 0.1 * np.arange(STOCKS)) * rng.standard_normal((DAYS, STOCKS))
+    idle = np.where(rng.random((DAYS, STOCKS)) < 0.1, 0.0, apart)  # days on which prices stay where they are
+    assert (np.median(idle, axis=0) == 0).sum() >= 10
+    assert stock_scaling_suspect("x", idle, HERE) is None
+    suspect = stock_scaling_suspect("x", apart - np.median(apart, axis=0), HERE)
+    assert (
+        suspect is not None and suspect.evidence == "the median over all days is the same for 30 of 30 stocks"
+    )
 
 
 def test_a_unit_range_is_two_ends_that_are_each_reached_once() -> None:
