@@ -110,6 +110,23 @@ def exact_correlations(a: Cells, b: Cells) -> np.ndarray:
     return np.where(both.sum(axis=1) >= MIN_STOCKS, correlation, np.nan)
 
 
+def filled_label(name: str, values: Cells, universe: Marks, reach: int) -> Suspect | None:
+    """Accuse a target that is one number for all stocks on the last days, on which nothing can know it.
+
+    Labels filled with 0 teach that nothing happened, and count in every figure. ``values`` depend on ``reach`` days
+    after t. A panel that was cut from a longer one has labels there, but not the same for all stocks; where other
+    days are like that too, as holidays with the prices of the day before are, it proves nothing.
+    """
+    known = universe & np.isfinite(values)
+    low, high = (np.where(known, values, end) for end in (np.inf, -np.inf))
+    equal = (known.sum(axis=1) >= MIN_STOCKS) & (low.min(axis=1) == high.max(axis=1))
+    filled = low[-reach:].min(axis=1)
+    if len(values) <= reach or not equal[-reach:].all() or equal[:-reach].any() or np.ptp(filled):
+        return None
+    days = counted(reach, "day")
+    return Suspect(name, f"is {filled[0]:g} for all stocks on the last {days}: unknown labels were filled")
+
+
 def label_reach(labels: Sequence[Label], returns: Cells, universe: Marks) -> list[Suspect]:
     """Accuse a target that depends on days which its name and the lag do not say.
 

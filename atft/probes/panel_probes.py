@@ -23,7 +23,7 @@ from atft.probes.future import (
     trailing_return,
     unknown_suspect,
 )
-from atft.probes.label_copies import copy_suspect, label_reach, sample_labels
+from atft.probes.label_copies import copy_suspect, filled_label, label_reach, sample_labels
 from atft.probes.panel_grid import Cells, PanelGrid, read_grid
 from atft.probes.rank_correlations import MIN_DAYS, scaled_ranks
 from atft.probes.universe import (
@@ -69,7 +69,7 @@ def panel_findings(path: str | Path, schema: PanelSchema, horizons: Sequence[int
     digests = RowDigests(grid.shape)
     columns = [
         *_column_findings(grid, futures, log_return, digests),
-        _reach_finding(futures),
+        _label_finding(grid, futures),
     ]
     return [*columns, *_universe_findings(grid, log_return), _copies(grid, digests), _order(grid, futures)]
 
@@ -133,15 +133,23 @@ def _column_findings(
     ]
 
 
-def _reach_finding(futures: Futures) -> Finding:
-    if not futures.returns.any():
-        return cannot_tell("label's days", "no trailing one-day return to compare the targets with")
-    names = ", ".join(label.text for label in futures.targets)
+def _label_finding(grid: PanelGrid, futures: Futures) -> Finding:
+    probe, labels = "label's days", futures.targets
+    targets = grid.numbers([label.text for label in labels])
+    suspects = [
+        filled_label(name, values, grid.universe, label.days)
+        for (name, values), label in zip(targets, labels, strict=True)
+    ]
+    if futures.returns.any():
+        suspects += label_reach(labels, futures.returns, futures.universe)
+    elif not any(suspects):
+        return cannot_tell(probe, "no trailing one-day return to compare the targets with")
     return conclude_probe(
-        "label's days",
-        label_reach(futures.targets, futures.returns, futures.universe),
-        f"{names} cover the days that their names and the lag say",
-        "correct the target, or name its horizon and lag in trading days: the purge counts on them",
+        probe,
+        suspects,
+        f"{', '.join(label.text for label in labels)} cover the days that their names and the lag say",
+        "correct the target and leave unknown labels null, or name its horizon and lag in trading days: the purge "
+        "counts on them",
     )
 
 

@@ -8,7 +8,13 @@ from scipy.stats import spearmanr
 
 from atft.probes.finding import Suspect
 from atft.probes.future import Futures, Label
-from atft.probes.label_copies import copy_suspect, exact_correlations, label_reach, sample_labels
+from atft.probes.label_copies import (
+    copy_suspect,
+    exact_correlations,
+    filled_label,
+    label_reach,
+    sample_labels,
+)
 from atft.probes.panel_grid import PanelGrid
 from atft.probes.rank_correlations import scaled_ranks, shift_days
 
@@ -40,6 +46,31 @@ def test_a_target_that_reaches_further_than_its_name_says_is_accused(futures: Fu
     assert suspect.name == "target_5d" and "t+4" in suspect.evidence
     (early,) = label_reach([replace(one_day, days=2)], futures.returns, futures.universe)
     assert "t+1" in early.evidence
+
+
+def test_a_target_that_is_one_number_on_the_days_that_nothing_can_know_was_filled() -> None:
+    values = np.random.default_rng(0).standard_normal((60, 12)).astype(np.float32)
+    values[-5:] = 0
+    everyone = np.ones(values.shape, dtype=bool)
+    suspect = filled_label("y", values, everyone, 5)
+    assert suspect is not None and suspect.name == "y"
+    assert suspect.evidence == "is 0 for all stocks on the last 5 days: unknown labels were filled"
+    one_day = filled_label("y", values + 1, everyone, 1)
+    assert one_day is None, "four other days are like the last one"
+    assert filled_label("y", values[:-4] + 0.5, everyone[:-4], 1) is not None
+    changes = {"not all": (-1, 3, 1.0), "elsewhere": (7, slice(None), 3.0)}
+    for why, (day, stocks, value) in changes.items():
+        changed = values.copy()
+        changed[day, stocks] = value
+        assert filled_label("y", changed, everyone, 5) is None, why
+    few = values.copy()
+    few[-2, 4:] = np.nan
+    assert filled_label("y", few, everyone, 5) is None, "four known stocks"
+    steps = values + np.where(np.arange(60) < 57, 0, 1)[:, None]
+    assert filled_label("y", steps, everyone, 5) is None, "two numbers"
+    assert filled_label("y", values[-5:], everyone[-5:], 5) is None, "no day before them"
+    others = np.where(np.arange(12) < 9, values, 9)
+    assert filled_label("y", others, np.broadcast_to(np.arange(12) < 9, values.shape), 5) is not None
 
 
 def label_of(values: np.ndarray) -> Label:

@@ -152,6 +152,16 @@ def test_a_column_scaled_over_the_whole_file_is_found_where_a_share_of_the_stock
         assert text in found["whole-period scaling"].evidence
 
 
+def test_labels_filled_with_0_are_found_also_without_returns(market_rows: pl.DataFrame, planted: Any) -> None:
+    filled = planted(market_rows.with_columns(pl.col("target_1d", "target_5d").fill_null(0)))
+    for schema in (PanelSchema(features=["x_flow"]), PanelSchema(features=["x_flow"], return_1d=None)):
+        found = {f.probe: f for f in panel_findings(filled, schema, [5])}["label's days"]
+        assert found.verdict == "LEAK" and found.evidence.startswith(
+            "target_5d: is 0 for all stocks on the last 5"
+        )
+        assert "leave unknown labels null" in found.remedy
+
+
 def test_without_returns_neighbours_cannot_be_judged_and_forty_days_are_enough(
     market_rows: pl.DataFrame, planted: Any
 ) -> None:
