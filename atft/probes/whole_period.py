@@ -9,7 +9,7 @@ agree to a thousandth of that, for `MIN_STOCKS_ALIKE` stocks and a fifth of all.
 derived from the level; all rows of the file are read for it, since a share of the stocks has no trace.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -178,7 +178,7 @@ def are_ranks(values: np.ndarray) -> str:
     some = _some(values)
     for text, transform in (("ranks", np.asarray), ("normal quantiles of ranks", ndtr)):
         near = max(slack, NEAR_RANKS * len(some))
-        if _distance_from_ranks(transform(some)) < near and _distance_from_ranks(transform(values)) < slack:
+        if _off_ranks(some, transform) < near and _off_ranks(values, transform) < slack:
             return text
     return ""
 
@@ -209,17 +209,18 @@ def _some(values: np.ndarray) -> np.ndarray:
     return values[np.random.default_rng(0).integers(len(values), size=SAMPLED_VALUES)]
 
 
-def _distance_from_ranks(values: np.ndarray) -> float:
-    """Most places by which values are off the line from their first rank to the last; inf where all are equal."""
+def _off_ranks(values: np.ndarray, transform: Callable[[np.ndarray], np.ndarray]) -> float:
+    """Most places by which transformed values are off the line through their ends' ranks; inf if all are equal."""
     ordered = np.sort(values.astype(np.float64))
     # The middle of each group of equal values, as ranks with ties have it.
     first = np.searchsorted(ordered, ordered, side="left")
     last = np.searchsorted(ordered, ordered, side="right") - 1
     rank = (first + last) / 2
-    width = ordered[-1] - ordered[0]
+    transformed = transform(ordered)
+    width = transformed[-1] - transformed[0]
     if width <= 0:
         return float("inf")
-    line = (ordered - ordered[0]) / width * (rank[-1] - rank[0]) + rank[0]
+    line = (transformed - transformed[0]) / width * (rank[-1] - rank[0]) + rank[0]
     return float(np.abs(line - rank).max())
 
 

@@ -99,6 +99,9 @@ def test_ranks_are_known_among_more_values_than_are_compared_first() -> None:
     # Half of the values are one, as of a column with a usual value.
     ties = rankdata(np.where(rng.random(50_000) < 0.5, 0, rng.standard_normal(50_000)))
     assert are_ranks(ties) == "ranks"
+    # Amounts and a few zeros: as normal quantiles all amounts are the highest, to the rounding of a number.
+    for n in (5000, 50_000):
+        assert are_ranks(np.where(rng.random(n) < 0.01, 0, np.exp(rng.normal(12, 2, n)))) == ""
     assert are_ranks(rng.random(50_000)) == are_ranks(rng.standard_normal(50_000)) == ""
 
 
