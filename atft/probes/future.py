@@ -14,7 +14,7 @@ import numpy as np
 
 from atft.evaluation.plausible_ic import MAX_IC, plausible_ic
 from atft.probes.finding import FALSE_ALARM, Suspect
-from atft.probes.panel_grid import Cells, Marks, PanelGrid
+from atft.probes.panel_grid import Cells, Daily, Marks, PanelGrid
 from atft.probes.rank_correlations import (
     MIN_DAYS,
     daily_correlation,
@@ -58,6 +58,8 @@ class Futures:
     """Ranks of the return of day t + 1 at t."""
     returns: Cells
     """Ranks of the return of day t at t."""
+    sizes: Cells
+    """Ranks of the size of that return."""
     sector_next: Cells
     """Ranks of the next day's mean return of the stock's sector without the stock; 0 where it has no sector."""
 
@@ -100,6 +102,7 @@ def futures_of(grid: PanelGrid, log_return: Cells) -> Futures:
         spans=tuple(spans),
         next_return=scaled_ranks(following, universe),
         returns=scaled_ranks(log_return, universe),
+        sizes=scaled_ranks(np.abs(log_return), universe),
         sector_next=scaled_ranks(_sector_means(following, grid.sector, universe), universe),
     )
 
@@ -227,6 +230,18 @@ def _pairs_text(ranks: Cells, futures: Futures, columns: int) -> str:
     )
 
 
+def value_of_days(values: Cells) -> Daily:
+    """The one value that a market-wide column has on each day; NaN where it is unknown."""
+    return np.array([row[np.isfinite(row)][0] if np.isfinite(row).any() else np.nan for row in values])
+
+
+def market_return(log_return: Cells, universe: Marks) -> Daily:
+    """Mean return of each day's universe; 0 where none is known."""
+    known = universe & np.isfinite(log_return)
+    mean: Daily = np.where(known, log_return, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
+    return mean
+
+
 def market_suspect(
     name: str, values: Cells, log_return: Cells, universe: Marks, columns: int
 ) -> Suspect | None:
@@ -236,10 +251,8 @@ def market_suspect(
     """
     from scipy.special import ndtri
 
-    day_value = np.array([row[np.isfinite(row)][0] if np.isfinite(row).any() else np.nan for row in values])
-    known = universe & np.isfinite(log_return)
-    market = np.where(known, log_return, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
-    following = shift_days(market, 1, np.nan)
+    day_value = value_of_days(values)
+    following = shift_days(market_return(log_return, universe), 1, np.nan)
     both = np.isfinite(day_value) & np.isfinite(following)
     if both.sum() < 2 * MIN_DAYS or np.ptp(day_value[both]) == 0 or np.ptp(following[both]) == 0:
         return None

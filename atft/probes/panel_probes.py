@@ -39,6 +39,7 @@ from atft.probes.whole_period import (
     range_suspect,
     stock_scaling_suspect,
 )
+from atft.probes.windows_ahead import market_window_suspect, window_suspect
 from atft.progress import track
 
 COLUMN_PROBES = {
@@ -104,11 +105,17 @@ def _column_findings(
         # No order on any day: the column is market-wide.
         if not ranks.any():
             by_probe = {
-                "market-wide future": market_suspect(name, values, log_return, futures.universe, count)
+                "market-wide future": (
+                    market_suspect(name, values, log_return, futures.universe, count)
+                    or market_window_suspect(name, values, log_return, futures.universe, count)
+                )
             }
         else:
             by_probe = {
-                "future": future_suspect(name, ranks, futures, count),
+                "future": (
+                    future_suspect(name, ranks, futures, count)
+                    or window_suspect(name, values, futures, count)
+                ),
                 "label in a column": copy_suspect(name, ranks, sample),
                 "neighbours' future": neighbour_suspect(name, ranks, futures, count),
                 "whole-period scaling": (

@@ -153,7 +153,8 @@ def independent(days: int, stocks: int) -> Futures:
     returns = np.random.default_rng(1).standard_normal((days, stocks))
     everyone = np.ones(returns.shape, dtype=bool)
     following = scaled_ranks(shift_days(returns, 1, np.nan), everyone)
-    return Futures(everyone, (), (), following, scaled_ranks(returns, everyone), np.zeros(returns.shape))
+    unused = np.zeros(returns.shape)
+    return Futures(everyone, (), (), following, scaled_ranks(returns, everyone), unused, unused)
 
 
 @pytest.mark.parametrize(("stocks", "least"), [(60, 3), (100, 5)])
