@@ -78,9 +78,9 @@ def bar_rows(
         form: of the values, as `format` takes it.
     """
     axes.barh(range(len(values)), values, height=0.66, color=colours)
-    low, high = min(0.0, *values), max(0.0, *values)
+    low, high = min([0.0, *values]), max([0.0, *values])
     margin = 0.22 * ((high - low) or 1.0)
-    axes.set_xlim(low - margin if low < 0 else 0, high + margin if high > 0 else 0)
+    axes.set_xlim(low - margin if low < 0 else 0, high + margin if high > 0 or low == 0 else 0)
     for row, value in enumerate(values):
         side = -1 if value < 0 else 1
         axes.annotate(

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from atft import palette
-from atft.charts import WIDTH, inline_svg, label_axes, new_chart, reference_line, use_dates
+from atft.charts import WIDTH, bar_rows, inline_svg, label_axes, new_chart, reference_line, use_dates
 
 HOSTILE = '<script>alert(1)</script> $a$ & "'
 
@@ -73,3 +73,12 @@ def test_three_years_of_days_get_few_labels_and_few_bytes() -> None:
     use_dates(axes)
     assert len(inline_svg(figure, "days", "")) < 20_000
     assert 2 <= len(axes.get_xticks()) <= 6
+
+
+def test_bars_without_a_length_and_no_bars_are_drawn() -> None:
+    for values in ([0.0, 0.0], [-1.0, 0.0], []):
+        figure, axes = new_chart()
+        bar_rows(axes, ["a", "b"][: len(values)], values, [palette.SCORE.light] * len(values), "+.1f")
+        low, high = axes.get_xlim()
+        assert low <= min([0, *values]) and high >= 0 and low < high
+        assert inline_svg(figure, "bars", "").count("<text") >= 2 * len(values)
