@@ -351,6 +351,12 @@ class TinyRun(NamedTuple):
     cache: Path
     """Its own; other tests add theirs beside it."""
 
+    @property
+    def best(self) -> list[str]:
+        """Words for the selected checkpoint and the run's caches, of which a checkpoint says nothing."""
+        checkpoint = self.directory / "best_model.ckpt"
+        return ["--ckpt_path", str(checkpoint), "--data.cache.dir", str(self.folder / "cache")]
+
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:

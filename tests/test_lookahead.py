@@ -66,9 +66,8 @@ def scores_up_to(last: int, cache: DayCache, task: Any, lookback: int) -> Scores
 
 @pytest.fixture(scope="module")
 def trained(tiny_run: Any) -> Any:
-    best = str(tiny_run.directory / "best_model.ckpt")
-    cli = build("predict", ["--ckpt_path", best])
-    cli.model.load_state_dict(torch.load(best)["state_dict"])
+    cli = build("predict", tiny_run.best)
+    cli.model.load_state_dict(torch.load(tiny_run.directory / "best_model.ckpt")["state_dict"])
     cli.model.eval()
     return cli
 
@@ -104,7 +103,7 @@ def test_predicting_from_a_panel_that_ends_today_gives_the_scores_it_had_then(
     frame = pl.read_parquet(tiny_run.panel)
     today = sorted(frame["date"].unique())[60]
     frame.filter(pl.col("date") <= today).write_parquet(tmp_path / "panel.parquet")
-    best = ["--ckpt_path", tiny_run.directory / "best_model.ckpt", "--data.loader.block_days", "1"]
+    best = [*tiny_run.best, "--data.loader.block_days", "1"]
     live = ["--data.panel.path", tmp_path / "panel.parquet", "--data.cache.dir", tmp_path / "cache"]
     assert atft("predict", *best, "--out", tmp_path / "whole.parquet").code == 0
     assert atft("predict", *best, *live, "--out", tmp_path / "live.parquet").code == 0

@@ -100,7 +100,13 @@ def test_its_checkpoint_alone_predicts_what_the_run_did(
     trained: Trained, atft: Callable[..., Any], tmp_path: Path
 ) -> None:
     again = tmp_path / "again.parquet"
-    outcome = atft("predict", "--ckpt_path", trained.run / "best_model.ckpt", "--out", again)
+    words = [
+        "--ckpt_path",
+        trained.run / "best_model.ckpt",
+        "--data.cache.dir",
+        trained.config.parent / "cache",
+    ]
+    outcome = atft("predict", *words, "--out", again)
     assert outcome.code == 0, outcome
     keys = ["date", "code", "horizon", "score"]
     ours, theirs = (pl.read_parquet(p).select(keys) for p in (again, trained.run / "predictions.parquet"))

@@ -108,7 +108,8 @@ def test_it_trains_predicts_and_tests(atft: Callable[..., Any], config: Path, tm
     }
     best = run / "best_model.ckpt"
     again = tmp_path / "again.parquet"
-    assert atft("predict", "--ckpt_path", best, "--model.network", CLASS, "--out", again).code == 0
+    named = ["--model.network", CLASS, "--data.cache.dir", tmp_path / "cache"]
+    assert atft("predict", "--ckpt_path", best, *named, "--out", again).code == 0
     keys = ["date", "code", "horizon", "score"]
     ours, theirs = (pl.read_parquet(p).select(keys) for p in (again, run / "predictions.parquet"))
     assert ours.equals(theirs)

@@ -81,7 +81,7 @@ def test_the_first_day_asked_for_changes_no_score(
 ) -> None:
     whole = pl.read_parquet(tiny_run.directory / "predictions.parquet").select(KEY)
     asked = ["--data.predict", "[2015-04-01, 2015-04-10]", "--out", tmp_path / "some.parquet"]
-    assert atft("predict", "--ckpt_path", tiny_run.directory / "best_model.ckpt", *asked).code == 0
+    assert atft("predict", *tiny_run.best, *asked).code == 0
     found = pl.read_parquet(tmp_path / "some.parquet").select(KEY)
     assert found.equals(whole.filter(pl.col("date").is_in(found["date"].unique()))) and len(found) > 200
 

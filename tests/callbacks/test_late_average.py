@@ -82,7 +82,8 @@ def test_the_selected_checkpoint_holds_the_weights_that_validation_measured(
         assert (
             "the last epoch's are scored; training stops early only where" in (whole / "run.log").read_text()
         )
-    outcome = atft("validate", "--ckpt_path", whole / "best_model.ckpt")
+    where = ["--data.cache.dir", cache["dir"]]
+    outcome = atft("validate", "--ckpt_path", whole / "best_model.ckpt", *where)
     said = dict(line.split() for line in outcome.out.splitlines())
     assert float(said["val/rank_ic"]) == pytest.approx(epochs[best["epoch"]]["val/rank_ic"], abs=1e-4)
     # The control: the weights that stepped are others than the average that was measured.

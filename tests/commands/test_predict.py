@@ -53,8 +53,7 @@ def test_predicting_leaves_the_runs_own_file_as_it_was(tiny_run: Any, atft: Call
     evidence = tiny_run.directory / "predictions.parquet"
     before = evidence.read_bytes()
     best = [
-        "--ckpt_path",
-        tiny_run.directory / "best_model.ckpt",
+        *tiny_run.best,
         "--data.predict",
         "[2015-04-01, 2015-04-02]",
     ]
@@ -70,8 +69,7 @@ def test_a_csv_holds_the_rows_of_the_parquet_file(
     tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
 ) -> None:
     best = [
-        "--ckpt_path",
-        tiny_run.directory / "best_model.ckpt",
+        *tiny_run.best,
         "--data.predict",
         "[2015-04-20, 2015-04-24]",
     ]
@@ -127,7 +125,7 @@ def test_validating_on_days_whose_graph_saw_less_than_its_window_says_so(
 ) -> None:
     dates = ["--data.split.train", "[2015-01-12, 2015-01-16]", "--data.split.val", "[2015-01-26, 2015-01-30]"]
     dates += ["--data.split.test", "null", "--data.split.embargo_days", "0"]
-    outcome = atft("validate", "--ckpt_path", tiny_run.directory / "best_model.ckpt", *dates)
+    outcome = atft("validate", *tiny_run.best, *dates)
     assert outcome.code == 0, outcome
     said = "graph of fewer days than its window of 20 (16 to 16) on 5 days (2015-01-26 to 2015-01-30)"
     assert said in outcome.out and "val/rank_ic_5d" in outcome.out

@@ -135,7 +135,7 @@ def test_last_is_the_newest_checkpoint_of_the_name(tiny_run: Any, atft: Callable
 def test_validating_a_checkpoint_gives_what_its_run_said(tiny_run: Any, atft: Callable[..., Any]) -> None:
     import json
 
-    outcome = atft("validate", "--ckpt_path", tiny_run.directory / "best_model.ckpt")
+    outcome = atft("validate", *tiny_run.best)
     said = dict(line.split() for line in outcome.out.splitlines())
     epochs = json.loads((tiny_run.directory / "metrics.json").read_text())["epochs"]
     best = max(epochs, key=lambda e: e["val/rank_ic"])
@@ -144,7 +144,7 @@ def test_validating_a_checkpoint_gives_what_its_run_said(tiny_run: Any, atft: Ca
 
 
 def test_the_test_days_are_measured_with_a_checkpoint(tiny_run: Any, atft: Callable[..., Any]) -> None:
-    outcome = atft("test", "--ckpt_path", tiny_run.directory / "best_model.ckpt")
+    outcome = atft("test", *tiny_run.best)
     assert outcome.code == 0 and "test/rank_ic_5d" in outcome.out
 
 
@@ -154,7 +154,7 @@ def test_a_checkpoint_alone_leaves_no_file_behind(
     import tempfile
 
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert atft("validate", "--ckpt_path", tiny_run.directory / "best_model.ckpt").code == 0
+    assert atft("validate", *tiny_run.best).code == 0
     assert list(tmp_path.iterdir()) == []
 
 

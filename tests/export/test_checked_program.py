@@ -32,14 +32,14 @@ def exported(tiny_run: Any, atft: Callable[..., Any], tmp_path_factory: pytest.T
     import onnxruntime
 
     out = tmp_path_factory.mktemp("export") / "scorer.onnx"
-    outcome = atft("export", "--ckpt_path", tiny_run.directory / "best_model.ckpt", "--out", out)
+    outcome = atft("export", *tiny_run.best, "--out", out)
     assert outcome.code == 0, outcome
     session = onnxruntime.InferenceSession(out.read_bytes(), providers=["CPUExecutionProvider"])
     return Exported(session, json.loads((out.parent / "scorer.onnx.json").read_text()), outcome.out)
 
 
 def test_onnxruntime_gives_the_scores_of_the_runs_own_file(exported: Exported, tiny_run: Any) -> None:
-    data = build("predict", ["--ckpt_path", str(tiny_run.directory / "best_model.ckpt")]).datamodule
+    data = build("predict", tiny_run.best).datamodule
     dates = data.open_cache().manifest.dates
     names = tuple(value.name for value in exported.session.get_inputs())
     scored = pl.read_parquet(tiny_run.directory / "predictions.parquet")
@@ -85,7 +85,7 @@ def test_it_was_compared_on_twenty_days_before_it_was_written(exported: Exported
 def test_a_program_that_scores_otherwise_is_not_written(
     tiny_run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cli = build("export", ["--ckpt_path", str(tiny_run.directory / "best_model.ckpt")])
+    cli = build("export", tiny_run.best)
 
     def other(content: bytes, kind: str) -> Any:
         program = OneDay(cli.model.network.requires_grad_(False))

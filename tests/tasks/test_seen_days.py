@@ -51,16 +51,15 @@ def test_neither_new_nor_resumed_training_scores_days_that_its_first_weights_hav
 def test_an_evaluation_counts_the_days_that_are_no_forecasts(
     tiny_run: Any, tmp_path: Path, atft: Any
 ) -> None:
-    file = tiny_run.directory / "best_model.ckpt"
     line = "of {} days are no forecasts: the checkpoint has learned from them"
-    own = [atft(command, "--ckpt_path", file) for command in ("test", "validate")]
-    own.append(atft("predict", "--ckpt_path", file, "--out", tmp_path / "own.parquet"))
+    own = [atft(command, *tiny_run.best) for command in ("test", "validate")]
+    own.append(atft("predict", *tiny_run.best, "--out", tmp_path / "own.parquet"))
     assert all(outcome.code == 0 and "no forecasts" not in outcome.out for outcome in own), own
-    moved = atft("test", "--ckpt_path", file, *words_of(**EARLIER))
+    moved = atft("test", *tiny_run.best, *words_of(**EARLIER))
     assert "4 " + line.format(11) in moved.out, moved
-    moved = atft("validate", "--ckpt_path", file, *words_of(**EARLIER))
+    moved = atft("validate", *tiny_run.best, *words_of(**EARLIER))
     assert "no forecasts" in moved.out, moved
-    moved = atft("predict", "--ckpt_path", file, "--out", tmp_path / "moved.parquet", *words_of(**EARLIER))
+    moved = atft("predict", *tiny_run.best, "--out", tmp_path / "moved.parquet", *words_of(**EARLIER))
     assert "no forecasts" in moved.out, moved
 
 

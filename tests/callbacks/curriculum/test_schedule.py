@@ -251,9 +251,10 @@ def test_the_receipt_tells_the_phases_as_they_ran(phased: Any) -> None:
 
 
 def test_a_checkpoint_of_an_early_phase_is_scored_with_that_phases_parts(
-    phased: Any, atft: Callable[..., Any], tmp_path: Path
+    phased: Any, tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
 ) -> None:
     _, run, _ = phased
+    cache = ["--data.cache.dir", tiny_run.folder / "cache"]
     best = run / "best_model.ckpt"
     checkpoint = torch.load(best)
     assert checkpoint["epoch"] == 0
@@ -266,7 +267,7 @@ def test_a_checkpoint_of_an_early_phase_is_scored_with_that_phases_parts(
     measured = json.loads((run / "metrics.json").read_text())["epochs"][0]["val/rank_ic"]
 
     def validated(path: Path) -> float:
-        outcome = atft("validate", "--ckpt_path", path)
+        outcome = atft("validate", "--ckpt_path", path, *cache)
         assert outcome.code == 0, outcome
         return float(dict(line.split() for line in outcome.out.splitlines())["val/rank_ic"])
 
@@ -276,7 +277,7 @@ def test_a_checkpoint_of_an_early_phase_is_scored_with_that_phases_parts(
     torch.save(checkpoint, tmp_path / "forgetful.ckpt")
     assert abs(validated(tmp_path / "forgetful.ckpt") - measured) > 1e-3
     again = tmp_path / "again.parquet"
-    assert atft("predict", "--ckpt_path", best, "--out", again).code == 0
+    assert atft("predict", "--ckpt_path", best, *cache, "--out", again).code == 0
     keys = ["date", "code", "horizon", "score"]
     ours, theirs = (pl_frame.read_parquet(p).select(keys) for p in (again, run / "predictions.parquet"))
     assert ours.equals(theirs)

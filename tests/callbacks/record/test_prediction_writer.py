@@ -84,7 +84,7 @@ def test_predicting_again_from_the_checkpoint_alone_gives_the_same_scores(
 ) -> None:
     moved = tmp_path / "moved.ckpt"
     moved.write_bytes((tiny_run.directory / "best_model.ckpt").read_bytes())
-    outcome = atft("predict", "--ckpt_path", moved)
+    outcome = atft("predict", "--ckpt_path", moved, "--data.cache.dir", tiny_run.folder / "cache")
     assert outcome.code == 0 and "predictions in" in outcome.out
     own = "predictions_moved_2015-03-02_2015-04-24.parquet"
     assert pl.read_parquet(tmp_path / own).equals(frame)
