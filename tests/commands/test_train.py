@@ -163,10 +163,9 @@ def test_two_processes_measure_what_one_does(tiny_run: Any) -> None:
     import subprocess
     import sys
 
-    best = str(tiny_run.directory / "best_model.ckpt")
     said = []
     for extra in ([], ["--trainer.strategy", "ddp", "--trainer.devices", "2"]):
-        words = [sys.executable, "-m", "atft", "validate", "--ckpt_path", best, *extra]
+        words = [sys.executable, "-m", "atft", "validate", *tiny_run.best, *extra]
         done = subprocess.run(words, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-2000:]
         said.append(done.stdout)
