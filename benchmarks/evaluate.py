@@ -100,7 +100,7 @@ def measure(path: Path, out: Path, threads: int) -> tuple[float, float, float, i
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.monotonic() - started
     cpu = usage.ru_utime + usage.ru_stime
-    return seconds, cpu, usage.ru_maxrss / 1e6, os.waitstatus_to_exitcode(status)
+    return seconds, cpu, usage.ru_maxrss * 1.024e-6, os.waitstatus_to_exitcode(status)
 
 
 def main(arguments: list[str] | None = None) -> None:

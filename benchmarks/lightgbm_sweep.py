@@ -1,14 +1,14 @@
 """Settings of LightGBM on the development folds of a real market, each minus the default, paired over days.
 
     python -m benchmarks.lightgbm_sweep --data.panel.path panels/nasdaq.parquet
-    python -m benchmarks.lightgbm_sweep --data.panel.path panels/nasdaq.parquet --only 'leaves 31' huber --folds 3 4
+    python -m benchmarks.lightgbm_sweep --data.panel.path panels/nasdaq.parquet --only 'leaves 63' huber --folds 3 4
 
 The features of a fold are read and put into bins once for all settings, then each is fitted, and its validation and
 test days are scored: a predictions file for each setting, fold and seed. What is there is not made again. In memory
 are the bins, a byte a feature and row, and the features of the scored days.
 
 Prints the tables of `benchmarks/market_ladder.py`, and writes ``sweep.txt``, ``sweep.csv`` and ``sweep.json`` into
-``--out``. The folder of a setting may be a rung of the ladder: ``best: benchmark_lightgbm/leaves_31``. Further keys
+``--out``. The folder of a setting may be a rung of the ladder: ``best: benchmark_lightgbm/leaves_63``. Further keys
 are those of ``baseline``.
 """
 

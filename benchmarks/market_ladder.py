@@ -1,7 +1,7 @@
 """The ladder on a real market: what each model, part and blend reaches on the development folds, beside LightGBM.
 
     python -m benchmarks.market_ladder --data.panel.path panels/nasdaq.parquet --seeds 3
-    python -m benchmarks.market_ladder --only ridge lightgbm --data.panel.path panels/nasdaq.parquet
+    python -m benchmarks.market_ladder --only ridge LightGBM --data.panel.path panels/nasdaq.parquet
     python -m benchmarks.market_ladder --table_only --ladder mine.yaml --folds 3 4
 
 Rungs are a YAML file (`benchmarks/market_ladder.yaml`, whose head says what a rung may be): networks, ridge,

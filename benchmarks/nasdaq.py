@@ -29,6 +29,7 @@ from typing import Any
 import polars as pl
 
 import atft
+from atft.publish import published
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOKS = Path(__file__).with_name("nasdaq_test_looks.csv")
@@ -96,7 +97,8 @@ def chosen_prices(options: argparse.Namespace, folder: Path) -> Path:
             before = prices.filter(pl.col("date") < date.fromisoformat(SMALL["period"][0]))
             value = before.group_by("code").agg((pl.col("close") * pl.col("volume")).sum().alias("value"))
             codes = value.sort("value", descending=True).head(SMALL["stocks"]).collect()["code"].to_list()
-        prices.filter(pl.col("code").is_in(codes)).sink_parquet(path)
+        with published(path) as beside:
+            prices.filter(pl.col("code").is_in(codes)).sink_parquet(beside)
     return path
 
 
@@ -154,7 +156,8 @@ def train_baseline(
             run_atft("baseline", "--model", model, *keys, *of_fold, "--name", name, *seeds)
         files += sorted(folder.glob(whole))[-1:]
     rows = pl.concat([pl.scan_parquet(file).filter(pl.col("split") == "test") for file in files])
-    rows.sort("date", "horizon", "code").sink_parquet(path)
+    with published(path) as beside:
+        rows.sort("date", "horizon", "code").sink_parquet(beside)
     return path
 
 

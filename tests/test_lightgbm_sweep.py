@@ -2,6 +2,8 @@
 
 import csv
 import json
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,9 @@ import pytest
 
 from atft.errors import InputError
 from atft.tasks import baseline_scores
+from benchmarks import lightgbm_sweep
 from benchmarks.ladder_rungs import file_parts
-from benchmarks.lightgbm_sweep import GRID, main, read_grid
+from benchmarks.lightgbm_sweep import GRID, main, read_grid, read_options
 
 pytest.importorskip("lightgbm", reason="lightgbm is not installed")
 FOLDS = '{every: 10, val_days: 10, period: ["2015-03-20", "2015-04-24"]}'
@@ -52,6 +55,16 @@ def test_settings_are_fitted_once_a_fold_and_compared_with_the_default(
     assert main(words) == 2 and "made with other settings; rename 'two leaves'" in capsys.readouterr().err
     assert main([*words, "--folds", "7"]) == 2
     assert "no fold 7, there are 3" in capsys.readouterr().err
+
+
+def test_the_commands_of_its_head_name_settings_of_the_grid_that_comes_with_it() -> None:
+    commands = [line for line in str(lightgbm_sweep.__doc__).splitlines() if "--only" in line]
+    for command in commands:
+        named = read_options(shlex.split(command)[3:]).only
+        assert list(read_grid(GRID, named)) == ["default", *named]
+    assert commands
+    (folder,) = re.findall(r"benchmark_lightgbm/(\w+)", str(lightgbm_sweep.__doc__))
+    assert folder.replace("_", " ") in read_grid(GRID)
 
 
 def test_the_grid_that_comes_with_it_can_be_read_and_a_wrong_one_is_one_line(tmp_path: Path) -> None:

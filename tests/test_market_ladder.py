@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 from collections.abc import Sequence
 from datetime import date, timedelta
 from itertools import pairwise
@@ -15,10 +16,10 @@ from atft.errors import InputError
 from atft.evaluation.newey_west import mean_error
 from atft.evaluation.predictions import prediction_rows
 from atft.parquet import table_file
-from benchmarks import ladder_rungs
+from benchmarks import ladder_rungs, market_ladder
 from benchmarks.ladder_rungs import Maker, made_rungs, read_ladder
 from benchmarks.ladder_scores import LadderDays, ladder_days, stack_weights
-from benchmarks.market_ladder import RUNGS, main
+from benchmarks.market_ladder import RUNGS, main, read_options
 
 HORIZONS, STOCKS, FOLD_DAYS, FOLDS = (1, 5), 30, 40, 2
 CODES = [f"s{stock:02d}" for stock in range(STOCKS)]
@@ -239,6 +240,14 @@ def test_what_is_missing_is_made_once_and_other_keys_are_an_error(
     path.write_text(text.replace("31", "15"))
     with pytest.raises(InputError, match="made with another keys; rename rung 'trees'"):
         list(made_rungs(maker, read_ladder(path), train=True))
+
+
+def test_the_commands_of_its_head_name_rungs_of_the_ladder_that_comes_with_it() -> None:
+    commands = [line for line in str(market_ladder.__doc__).splitlines() if "--only" in line]
+    for command in commands:
+        named = read_options(shlex.split(command)[3:]).only
+        assert set(named) <= set(read_ladder(RUNGS).only(named).rungs)
+    assert commands
 
 
 def test_the_ladder_that_comes_with_it_can_be_read() -> None:
