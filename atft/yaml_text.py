@@ -129,7 +129,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
     try:
         with path.expanduser().open("rb") as file:
             content = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:  # a path with a NUL is a ValueError
+    except (OSError, ValueError, RuntimeError) as error:  # of a path with a NUL, of ~name of no user
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: {reason}; name a file with --config") from error
     if len(content) > MAX_BYTES:

@@ -116,6 +116,8 @@ def test_text_in_another_encoding_is_an_error_with_its_line(tmp_path: Path) -> N
 def test_a_path_where_no_file_is_is_named(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"name a file with --config"):
         read_mapping(tmp_path / name)
+    with pytest.raises(InputError, match=r"^~no-such-user/a\.yaml: .*; name a file with --config"):
+        read_mapping(Path("~no-such-user/a.yaml"))
 
 
 def test_a_word_of_the_command_line_is_read_as_yaml() -> None:
