@@ -11,8 +11,9 @@ def why_absent(module: str, extra: str) -> str:
     package = module.partition(".")[0]
     try:
         import_module(module)
-    except ImportError:
-        return f"{package} is not installed; run: pip install 'atft[{extra}]'"
+    except ImportError as error:
+        why = "is not installed" if error.name == package else f"cannot be imported ({one_line(error)})"
+        return f"{package} {why}; run: pip install 'atft[{extra}]'"
     except OSError as error:  # a library of the system that it needs
         return f"{package} cannot be loaded ({one_line(error)}); install that library"
     return ""

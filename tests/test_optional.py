@@ -1,5 +1,7 @@
 """Packages that may be absent."""
 
+from pathlib import Path
+
 import pytest
 
 from atft.errors import InputError
@@ -12,6 +14,16 @@ def test_an_absent_package_is_one_line_that_says_what_to_install() -> None:
         InputError, match=r"^no_such_package is not installed; run: pip install 'atft\[baselines\]'$"
     ):
         load_optional("no_such_package.part", "baselines")
+
+
+def test_a_package_that_is_there_and_cannot_be_imported_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "half.py").write_text("import absent_part")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert why_absent("half", "explain") == (
+        "half cannot be imported (No module named 'absent_part'); run: pip install 'atft[explain]'"
+    )
 
 
 def test_a_library_of_the_system_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
