@@ -86,9 +86,9 @@ def read_known_rows(file: Path, options: JoinOptions) -> KnownRows:
         InputError: it cannot be read, it has no rows, a column is missing, no column is a number, or two rows of
             one code were known on one day.
     """
-    table = _read_table(file)
-    names = table.column_names
     key = options.keys[1] if len(options.keys) > 1 else None
+    table = _read_table(file, key)
+    names = table.column_names
     for name in (options.known, *([key] if key else [])):
         if name not in names:
             raise InputError(f"{file}: no column {name!r}{nearest(name, names)}; it has {len(names)} columns")
@@ -148,7 +148,7 @@ def _is_numeric(column: pa.ChunkedArray) -> bool:
     return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind))
 
 
-def _read_table(file: Path) -> pa.Table:
+def _read_table(file: Path, code: str | None) -> pa.Table:
     if file.suffix.lower() in (".parquet", ".pq"):
         with open_parquet(file) as parquet:
             names = list(parquet.schema_arrow.names)
@@ -161,7 +161,8 @@ def _read_table(file: Path) -> pa.Table:
         check_unique(file, names)
         text.seek(0)
         types = dict.fromkeys(names, pa.string())
-        return pa.Table.from_batches(csv_batches(text, types, delimiter, nulls=True), pa.schema(types))
+        nulls = [name for name in names if name != code]
+        return pa.Table.from_batches(csv_batches(text, types, delimiter, nulls=nulls), pa.schema(types))
 
 
 def month_end_warning(known: DayNumbers, name: str) -> str:

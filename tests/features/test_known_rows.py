@@ -37,6 +37,12 @@ def test_a_csv_and_a_parquet_file_have_the_same_rows(tmp_path: Path, delimiter: 
         assert rows.values["x_book"].to_pylist() == [20.0, 30.0, 10.0]
 
 
+def test_a_stock_may_be_called_na(tmp_path: Path) -> None:
+    (tmp_path / "f.csv").write_text("code,published,eps\nNA,2015-01-05,1.5\nNULL,2015-01-05,NA\n")
+    rows = read_known_rows(tmp_path / "f.csv", JoinOptions())
+    assert rows.codes == ("NA", "NULL") and rows.values["x_eps"].to_pylist() == [1.5, None]
+
+
 def test_columns_may_be_chosen_and_named(tmp_path: Path) -> None:
     ROWS.write_parquet(tmp_path / "f.parquet")
     rows = read_known_rows(tmp_path / "f.parquet", JoinOptions(columns=["b*"], prefix="exposure_"))
