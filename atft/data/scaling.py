@@ -99,7 +99,9 @@ def training_scaling(cache: DayCache, train_days: Array) -> Scaling:
     median, iqr, quantiles = _statistics(cache, _sampled_days(train_days))
     regime_median, regime_iqr, regime_quantiles = regime_statistics(cache.regime[train_days])
     values = (median, iqr, regime_median, regime_iqr, quantiles, regime_quantiles)
-    return Scaling(*map(torch.from_numpy, values))
+    return Scaling(
+        *map(torch.tensor, values)
+    )  # copies: a network may keep them, and those of features stay here
 
 
 def feature_quantiles(cache: DayCache, train_days: Array) -> Array:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import rankdata
@@ -236,3 +237,12 @@ def test_statistics_are_computed_once_for_a_cache_and_its_days(make_cache: Make)
     first, other = feature_quantiles(cache, early), feature_quantiles(cache, late)
     assert feature_quantiles(cache, early) is first and other is not first
     assert feature_quantiles(DayCache(cache.path), early) is not first
+
+
+def test_a_network_may_keep_and_change_what_it_is_given(make_cache: Make) -> None:
+    cache, days = make_cache(), np.arange(20, 60)
+    want = [values.clone() for values in training_scaling(cache, days)]
+    for values in training_scaling(cache, days):
+        values.zero_()  # as loading a checkpoint into a buffer writes it in place
+    for values, wanted in zip(training_scaling(cache, days), want, strict=True):
+        assert torch.equal(values, wanted)
