@@ -123,7 +123,10 @@ class DayEncoder:
                     self.sector_of[name] = len(self.sector_of)
                     self.sector_days.append(day)
         if len(self.sector_of) > np.iinfo(np.int16).max:
-            raise InputError(f"column {self.columns.sector!r} has more than 32,767 sectors; it is no sector")
+            raise InputError(
+                f"column {self.columns.sector!r} names more than 32,767 sectors, so it is none; name another "
+                f"column in data.panel.schema.sector, or null"
+            )
         number = np.array([*(self.sector_of.get(n, -1) for n in names), -1], dtype=np.int16)
         sector: Array = number[local]
         return sector

@@ -38,7 +38,7 @@ class PanelIndex:
     calendar: DayNumbers
     """The same as days since 1970."""
     rows: np.ndarray[tuple[int], np.dtype[np.int64]]
-    """Rows of each day, cached or not; 0 on an inserted day."""
+    """Rows of each day; 0 on an inserted day."""
     codes: tuple[str, ...]
     """Codes in the order of their first days, those of one day ascending."""
     in_order: bool

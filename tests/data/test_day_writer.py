@@ -182,3 +182,19 @@ def test_a_day_left_out_leaves_the_cache_as_if_it_were_not_in_the_panel(
 
 def _noise(seed: int) -> np.ndarray:
     return (0.02 * np.random.default_rng(seed).standard_normal(80 * 20)).astype(np.float32)
+
+
+def test_a_column_of_more_sectors_than_a_market_has_is_named(tmp_path: Path, make_cache: Make) -> None:
+    rows = 2**15
+    panel = pl.DataFrame(
+        {
+            "date": [date(2015, 1, 5)] * rows,
+            "code": [f"S{i:05d}" for i in range(rows)],
+            "sector": [f"s{i}" for i in range(rows)],
+            "x_0": np.arange(rows, dtype=np.float32),
+            "target_1d": np.zeros(rows, dtype=np.float32),
+        }
+    )
+    panel.write_parquet(tmp_path / "ids.parquet")
+    with pytest.raises(InputError, match=r"'sector' names more than 32,767 sectors, .* or null"):
+        make_cache(tmp_path / "ids.parquet", graph=None, horizons=(1,))
