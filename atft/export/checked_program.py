@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from jaxtyping import Int
+from torch import Tensor
 
+from atft.batch import DayBatch
 from atft.errors import InputError
 from atft.export.description import describe, json_text, plain
 from atft.export.formats import load_program, runtime_name, write_program
@@ -92,8 +95,7 @@ def export_program(
         sum(d.exchanged for d in differences),
     )
     # The newest day shows what goes in and what comes out.
-    some = torch.arange(min(EXAMPLE_STOCKS, len(newest.stock)))
-    example = inputs_of_day(newest.of_stocks(some), names)
+    example = inputs_of_day(newest.of_stocks(example_stocks(newest)), names)
     results = run(example)
     shown = {name: plain(value) for name, value in (example | results).items()}
     description = {
@@ -110,6 +112,15 @@ def export_program(
         beside.write_bytes(content)
     publish_text(description_path(out), json_text(description))
     return compared
+
+
+def example_stocks(batch: DayBatch) -> Int[Tensor, " stocks"]:
+    """Indices of `EXAMPLE_STOCKS` stocks of a one-day block, ascending: one with edges, if any, and its sources."""
+    source, destination = batch.edge_index
+    first = destination[:1]
+    stocks = torch.cat((first, source[destination == first], torch.arange(len(batch.stock))))
+    some = list(dict.fromkeys(stocks.tolist()))[:EXAMPLE_STOCKS]
+    return torch.tensor(sorted(some))
 
 
 def description_path(out: Path) -> Path:
