@@ -3,13 +3,12 @@
 import csv
 import gzip
 import zlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from atft.errors import InputError, one_line
 
@@ -52,7 +51,6 @@ def csv_batches(
     delimiter: str,
     names: Sequence[str] | None = None,
     skip: int = 0,
-    nulls: Collection[str] = (),
     block_bytes: int = 1 << 24,
 ) -> Iterator[pa.RecordBatch]:
     """Read the columns of ``types``, in that order.
@@ -61,17 +59,10 @@ def csv_batches(
         file: of `csv_file`, at its beginning.
         names: of all columns; None: those of the first line.
         skip: lines of the header, where ``names`` are given.
-        nulls: columns of text where NA and the like, and the empty text, are null. A code is none: NA is a stock.
     """
     from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, open_csv
 
     how = ReadOptions(block_size=block_bytes, column_names=names, skip_rows=skip)
     convert = ConvertOptions(column_types=types, include_columns=list(types))
-    absent = pa.array(convert.null_values)
     with open_csv(file, how, ParseOptions(delimiter=delimiter), convert) as stream:
-        for batch in stream:
-            for name in nulls:
-                is_absent = pc.is_in(batch[name], value_set=absent)
-                column = pc.if_else(is_absent, pa.scalar(None, batch[name].type), batch[name])
-                batch = batch.set_column(batch.schema.get_field_index(name), name, column)
-            yield batch
+        yield from stream

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from jaxtyping import Int
+from pyarrow.csv import ConvertOptions
 
 from atft.cells import CellRange, is_text, read_codes, read_numbers
 from atft.csv_text import csv_batches, csv_delimiter, csv_fields, csv_file
@@ -148,7 +150,8 @@ def _is_numeric(column: pa.ChunkedArray) -> bool:
     return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind))
 
 
-def _read_table(file: Path, code: str | None) -> pa.Table:
+def _read_table(file: Path, key: str | None) -> pa.Table:
+    """The whole file; of a CSV file as text, in which NA and its like are null but for the column of the codes."""
     if file.suffix.lower() in (".parquet", ".pq"):
         with open_parquet(file) as parquet:
             names = list(parquet.schema_arrow.names)
@@ -161,8 +164,14 @@ def _read_table(file: Path, code: str | None) -> pa.Table:
         check_unique(file, names)
         text.seek(0)
         types = dict.fromkeys(names, pa.string())
-        nulls = [name for name in names if name != code]
-        return pa.Table.from_batches(csv_batches(text, types, delimiter, nulls=nulls), pa.schema(types))
+        table = pa.Table.from_batches(csv_batches(text, types, delimiter), pa.schema(types))
+    unknown = pa.array(ConvertOptions().null_values)
+    for number, name in enumerate(names):
+        if name != key:  # NA is a ticker of Toronto
+            cells = table[name]
+            cells = pc.if_else(pc.is_in(cells, unknown), pa.scalar(None, pa.string()), cells)
+            table = table.set_column(number, name, cells)
+    return table
 
 
 def month_end_warning(known: DayNumbers, name: str) -> str:

@@ -37,10 +37,15 @@ def test_a_csv_and_a_parquet_file_have_the_same_rows(tmp_path: Path, delimiter: 
         assert rows.values["x_book"].to_pylist() == [20.0, 30.0, 10.0]
 
 
-def test_a_stock_may_be_called_na(tmp_path: Path) -> None:
-    (tmp_path / "f.csv").write_text("code,published,eps\nNA,2015-01-05,1.5\nNULL,2015-01-05,NA\n")
+def test_na_is_an_unknown_number_and_a_code(tmp_path: Path) -> None:
+    (tmp_path / "f.csv").write_text(
+        "code,published,eps\nNA,2015-01-05,NA\nnan,2015-01-05,\nRY,2015-01-05,null\n"
+    )
     rows = read_known_rows(tmp_path / "f.csv", JoinOptions())
-    assert rows.codes == ("NA", "NULL") and rows.values["x_eps"].to_pylist() == [1.5, None]
+    assert rows.codes == ("NA", "nan", "RY") and rows.values["x_eps"].to_pylist() == [None] * 3
+    (tmp_path / "f.csv").write_text("code,published,eps\n,2015-01-05,1\n")
+    with pytest.raises(InputError, match="column 'code', row 1: no code; fill it in"):
+        read_known_rows(tmp_path / "f.csv", JoinOptions())
 
 
 def test_columns_may_be_chosen_and_named(tmp_path: Path) -> None:
