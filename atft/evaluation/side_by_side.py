@@ -67,7 +67,7 @@ class CompareOptions:
 
     def __post_init__(self) -> None:
         check_option_types("compare", self)
-        for name, least in (("min_stocks", 2), ("draws", 1), ("seed", 0)):
+        for name, least in (("min_stocks", 2), ("draws", 2), ("seed", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} must be at least {least}, got {getattr(self, name)}")
         check_horizon(self.horizon)
@@ -105,7 +105,7 @@ class ComparedHorizon:
     bands: dict[int, dict[str, Band]]
     """Lag -> figure -> what random scores reach."""
     differences: dict[tuple[int, str], list[PairedDifference]]
-    """(lag, figure) -> each scorer minus the first, and each that is no baseline minus the best baseline."""
+    """(lag, figure) -> each scorer minus the first, and each minus the best baseline; a pair is there once."""
     absent: dict[str, str]
     """Control -> why it is not there."""
     notes: list[str]

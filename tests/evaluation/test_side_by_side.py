@@ -109,6 +109,11 @@ def test_differences_are_from_the_first_and_from_the_best_baseline(
         ]
         for (one, two), difference in pairs.items():
             assert difference.value == pytest.approx(figure(compared, one) - figure(compared, two))
+    # The first may be a baseline, and another one the best.
+    for compared in compare(dict(reversed(paths.items())), baselines=["trees", "ridge"]).horizons:
+        pairs = [(p.scorer, p.against) for p in compared.differences[0, "rank_ic"]]
+        others = [(name, "trees") for name in ("ridge", "net", BLEND)]
+        assert pairs == [("net", "ridge"), (BLEND, "ridge"), *others]
     alone = compare({"net": predictions}).horizons[0].differences[0, "spread"]
     (pair,) = alone
     assert pair.scorer == "net" and pair.against in ("reversal", "momentum", "low volatility")
@@ -126,7 +131,7 @@ def test_equal_files_differ_by_exactly_nothing(predictions: Path) -> None:
 def test_options_that_mean_nothing_are_an_error(predictions: Path) -> None:
     with pytest.raises(InputError, match="no file is called 'tree'; did you mean 'trees'"):
         compare({"net": predictions, "trees": predictions}, baselines=["tree"])
-    for wrong in ({"draws": 0}, {"min_stocks": 1}, {"seed": -1}, {"horizon": 0}, {"horizon": -5}):
+    for wrong in ({"draws": 1}, {"min_stocks": 1}, {"seed": -1}, {"horizon": 0}, {"horizon": -5}):
         (name,) = wrong
         with pytest.raises(InputError, match=f"{name} must be at least"):
             CompareOptions(**wrong)
