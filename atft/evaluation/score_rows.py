@@ -37,7 +37,7 @@ class ScoreRows:
     notes: list[str]
     """What was decided for the reader, a sentence each."""
     split: str | None
-    """Which one; None: the file has none, so all its rows."""
+    """Which one; None: all rows, of a file without splits or without one that is ``test``."""
     causal: bool | None
     """False where a row says that its fold was trained after its day; None where the file does not say."""
     one_day: "ScoreRows | None" = None
@@ -87,6 +87,8 @@ def read_scores(path: str | Path, split: str | None = None, horizon: int | None 
     elif "test" in names:
         split = "test"
         notes.append("rows of the split 'test' were measured; --split names another one")
+    elif names:
+        notes.append(f"no split is 'test': rows of {listed(names)} were measured; --split names one")
     if split is not None:
         if split not in names:
             raise InputError(f"{where}: no rows of split {split!r}; it has {listed(names)}")
@@ -210,13 +212,9 @@ def _joined(
     day, stock = day_of[context.day], stock_of[context.stock]
     known = np.flatnonzero(day_known[context.day] & (stock >= 0))
     if not len(known):
-        has, asked = (
-            f"{names[0]} .. {names[-1]} on {days[0]} .. {days[-1]}"
-            for names, days in ((context.codes, context.dates), (codes, dates))
-        )
         raise InputError(
-            f"{context.path}: must have rows of the scores' days and codes; it has {has}, they {asked}; "
-            "write both alike"
+            f"{context.path}: must have rows of the scores' days and codes; it begins with {context.codes[0]} on "
+            f"{context.dates[0]}, they with {codes[0]} on {dates[0]}; write both alike"
         )
     cell, shape = day[known] * len(codes) + stock[known], (len(dates), len(codes))
     columns = {name: laid_out(values[known], cell, shape) for name, values in context.numbers.items()}

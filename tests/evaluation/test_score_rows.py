@@ -30,6 +30,16 @@ def test_the_test_split_is_the_default_where_there_is_one(tmp_path: Path) -> Non
         read_scores(path, "tets")
     unsplit = write_foreign(tmp_path / "b.parquet", frame.drop("split"))
     assert len(read_scores(unsplit).rows) == len(frame) and read_scores(unsplit).split is None
+    assert not any("split" in note for note in read_scores(unsplit).notes)
+
+
+def test_a_file_of_splits_none_of_which_is_called_test_says_which_were_measured(tmp_path: Path) -> None:
+    split = pl.col("split").replace({"val": "train", "test": "out of sample"})
+    scores = read_scores(write_foreign(tmp_path / "a.parquet", foreign_frame().with_columns(split)))
+    assert len(scores.rows) == len(foreign_frame()) and scores.split is None
+    assert scores.notes == [
+        "no split is 'test': rows of out of sample, train were measured; --split names one"
+    ]
 
 
 def test_a_file_without_horizons_has_one_day_unless_it_is_named(tmp_path: Path) -> None:
@@ -233,8 +243,8 @@ def test_context_of_other_stocks_or_days_raises(shift: dict[str, Any], tmp_path:
     date = pl.col("date") + pl.duration(days=shift.get("date", 0))
     panel = frame.filter(horizon=1).select(date=date, code=code, return_1d="return_1d")
     context = read_context(write_foreign(tmp_path / "panel.parquet", panel))
-    codes, days = (f"{min(panel[name])} .. {max(panel[name])}" for name in ("code", "date"))
-    message = f"must have rows of the scores' days and codes; it has {codes} on {days}, they S000 "
+    first = panel["code"].min()
+    message = rf"must have rows of the scores' days and codes; it begins with {first} on \S+, they with S000 "
     with pytest.raises(InputError, match=message):
         dense_horizon(scores, 5, context)
 
