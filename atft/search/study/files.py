@@ -104,6 +104,15 @@ def publish_trial(
 # -- the study
 
 
+def check_no_trials(sweep: SweepOptions) -> None:
+    """Raise InputError where a study that is to be made finds trials of a former one in its folder."""
+    if any(sweep.directory.glob(f"trial_*/{TRIAL}")):
+        raise InputError(
+            f"{sweep.directory}: holds trials of a study that the database does not have; run rebuild if it was "
+            "lost, else move the folder away or give the sweep another study name"
+        )
+
+
 def publish_study_files(study: optuna.Study, sweep: SweepOptions) -> None:
     """Rewrite the study's files; raise InputError where the disk is full, or takes no files there."""
     folder = sweep.directory

@@ -29,6 +29,10 @@ HEARTBEAT_SECONDS, GRACE_SECONDS = 60, 120
 MAX_ATTEMPTS = 5
 
 
+class NoStudy(InputError):
+    """The storage answers and does not have the study."""
+
+
 def storage_url(sweep: SweepOptions) -> str:
     """The database's URL as SQLAlchemy or gRPC takes it."""
     if sweep.storage is None:
@@ -37,10 +41,10 @@ def storage_url(sweep: SweepOptions) -> str:
 
 
 def check_database(sweep: SweepOptions) -> None:
-    """Raise InputError where the file of an sqlite database is not there, which `open_storage` would make."""
+    """Raise NoStudy where the file of an sqlite database is not there, which `open_storage` would make."""
     path = _database_file(storage_url(sweep))
     if path is not None and not path.is_file():
-        raise InputError(f"no study at {path}; start it first, or make it again with rebuild if it was lost")
+        raise NoStudy(f"no study at {path}; start it first, or make it again with rebuild if it was lost")
 
 
 def _database_file(url: str) -> Path | None:

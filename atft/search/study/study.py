@@ -11,7 +11,7 @@ from atft.search.question.credentials import hide
 from atft.search.question.frozen import Identity, differences
 from atft.search.question.options import SweepOptions
 from atft.search.study.sampling import make_pruner
-from atft.search.study.storage import check_database, open_storage, storage_url
+from atft.search.study.storage import NoStudy, check_database, open_storage, storage_url
 
 
 def begin_study(sweep: SweepOptions, identity: Identity) -> optuna.Study:
@@ -37,14 +37,14 @@ def begin_study(sweep: SweepOptions, identity: Identity) -> optuna.Study:
 
 
 def open_study(sweep: SweepOptions) -> optuna.Study:
-    """Open the study that is there, whatever the base config says now; InputError where there is none."""
+    """Open the study that is there, whatever the base config says now; NoStudy where there is none."""
     check_database(sweep)
     storage = open_storage(sweep)
     try:
         return optuna.load_study(study_name=sweep.study, storage=storage, pruner=make_pruner(sweep))
     except KeyError as error:
         url = storage_url(sweep)
-        raise InputError(f"no study {sweep.study!r} in {hide(url, url)}; start it first") from error
+        raise NoStudy(f"no study {sweep.study!r} in {hide(url, url)}; start it first") from error
 
 
 def _check_identity(study: optuna.Study, sweep: SweepOptions, identity: Identity) -> None:

@@ -22,7 +22,8 @@ from atft.errors import InputError, counted, nearest
 from atft.progress import Progress
 from atft.search.question.frozen import freeze, frozen, identify
 from atft.search.question.options import SweepOptions, read_sweep
-from atft.search.study.storage import storage_errors
+from atft.search.study.files import check_no_trials
+from atft.search.study.storage import NoStudy, storage_errors
 from atft.search.study.study import begin_study, open_study
 from atft.search.workers.process import child_command, run_child
 from atft.search.workers.supervisor import Supervisor
@@ -104,7 +105,8 @@ def prepare(sweep: SweepOptions) -> None:
     with Progress("preparing the sweep"):
         try:
             open_study(sweep)
-        except InputError:  # there is none yet, or no storage: the next opening raises for that
+        except NoStudy:
+            check_no_trials(sweep)
             print(preflight(sweep), file=sys.stderr)  # noqa: T201
             check_days(sweep)
         study = begin_study(sweep, identify(sweep))

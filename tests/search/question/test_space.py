@@ -103,7 +103,7 @@ def test_steps_are_counted_and_endless_ranges_are_not() -> None:
         ({"type": "float", "low": 0.1, "high": 0.4, "step": 0.1}, 0.1 + 0.2, [0.25, 0.5, "0.2"]),
         ({"type": "float", "low": 0, "high": 1}, 0.5, [float("nan"), True, None]),
         ({"type": "int", "low": 0, "high": 3}, 2, [2.0, True, 4]),
-        ({"type": "int", "low": 1, "high": 9, "step": 2}, 3, [4]),
+        ({"type": "int", "low": 1, "high": 10, "step": 3}, 4, [3, 5]),
         ({"type": "categorical", "choices": [1, 2]}, 2, [True, 3]),
     ],
     ids=str,

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.trial import create_trial
 
 from atft.errors import InputError
 from atft.search.question.frozen import identify
 from atft.search.question.options import SweepOptions, read_sweep
+from atft.search.study.files import publish_trial
 from atft.search.study.study import begin_study, open_study
 from atft.search.workers.process import child_command
 from atft.search.workers.start import prepare, run, run_arguments
@@ -34,6 +36,28 @@ def test_only_a_new_sweep_is_tried_over_its_space_and_a_mistake_leaves_no_study(
         InputError, match="base: no file trains; name one"
     ):  # the base config: the preflight is over
         prepare(sweep)
+
+
+def test_a_new_study_does_not_begin_over_the_trials_of_one_whose_database_is_lost(
+    make_sweep: Make, own_config: Path
+) -> None:
+    sweep = make_sweep()
+    publish_trial(sweep.trial_directory(3), {"study_id": "lost"}, create_trial(value=0.1))
+    with pytest.raises(
+        InputError, match="holds trials of a study that the database does not have; run rebuild"
+    ):
+        prepare(sweep)
+    assert [path.name for path in sweep.directory.iterdir()] == ["trial_3"]
+    begin_study(sweep, identify(sweep))
+    prepare(sweep)  # a study that is there goes on
+
+
+def test_a_storage_that_does_not_answer_is_an_error_before_the_space_is_tried(
+    make_sweep: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("atft.search.question.preflight.preflight", lambda sweep: pytest.fail("tried"))
+    with pytest.raises(InputError, match="check that the database exists and you may access it"):
+        prepare(make_sweep(storage="postgresql://me@127.0.0.1:1/none"))
 
 
 def test_days_on_which_no_trial_could_train_leave_no_study(
