@@ -34,7 +34,10 @@ OF_THE_SWEEP = {
     "threads": "--threads",
 }
 """Key of a config that the sweep sets in each trial, whatever is set there -> where the sweep has it."""
-SCORED = ("data.split", "data.panel", "model.horizons", "trainer.limit_val_batches", "checkpoint.select")
+SCORED = (
+    *("data.split", "data.panel", "data.cache.calendar", "model.horizons", "trainer.limit_val_batches"),
+    "checkpoint.select",
+)
 """Keys, and sections, that decide which labels of which days a trial's value is of, and of which epochs."""
 NOT_SCORED = ("data.split.train", *(f"data.panel.schema.{key}" for key in ("features", "exclude", "regime")))
 """Those among them that change the training only."""

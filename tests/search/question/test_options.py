@@ -194,6 +194,20 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
         {"fixed": {"early_stopping": {"monitor": "val/sharpe", "patience": 3}}},
         "early_stopping.monitor belongs to the sweep itself; set metric",
     ),
+    **{
+        f"{key}, which the sweep sets": (
+            {"fixed": {key: "x"}},
+            f"{key} belongs to the sweep itself; set {place}",
+        )
+        for key, place in {
+            "name": "study",
+            "trainer.default_root_dir": "root",
+            "ckpt_path": "root",
+            "threads": "--threads",
+            "checkpoint.mode": "metric",
+            "early_stopping.mode": "metric",
+        }.items()
+    },
     "too many points": (
         {"enqueue": [{LR: 0.01}, {LR: 0.02}], "n_trials": 1},
         "enqueue has 2 points, n_trials is 1; raise it",
@@ -238,6 +252,8 @@ def test_a_mistake_is_one_line_that_names_file_and_key(name: str, write_sweep: C
         ("data.panel.simulate.seed", [1, 2]),
         ("data.panel.schema.targets", ["target_{h}d", "other_{h}d"]),
         ("data.panel.schema.universe", ["universe", None]),
+        ("data.cache.calendar.thin_days", ["exclude", "keep"]),
+        ("data.cache.calendar", {"strict": {"gaps": "error"}, "loose": {"gaps": "keep"}}),
         ("model.horizons", {"short": [1], "long": [5]}),
         ("trainer.limit_val_batches", [1, 2]),
         ("checkpoint.select", ["best", "last"]),
