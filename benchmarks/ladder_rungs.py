@@ -14,11 +14,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from atft.commands.machine_keys import MACHINE_KEYS
 from atft.commands.shipped_configs import config_path
 from atft.digest import json_digest
 from atft.errors import InputError, listed, nearest
 from atft.publish import publish_json
+from atft.runs.machine_keys import MACHINE_KEYS
 from atft.tasks.baseline_scores import BASELINES
 from atft.yaml_text import is_inside, read_mapping
 

@@ -177,7 +177,8 @@ class RankingCLI(LightningCLI):
         """
         if self._given_directory is None and self.trainer.is_global_zero:
             self.datamodule.prepare_training()
-            check_start(self.trainer, self.datamodule, self.record.receipt.resumed_from)
+            if self.record.receipt.resumed_from is None:
+                check_start(self.trainer, self.datamodule)
             self._use_directory(self.trainer, make_version(self.directory))
 
     def _use_directory(self, trainer: Any, directory: Path) -> None:

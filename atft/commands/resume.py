@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atft.errors import InputError, counted
+from atft.errors import InputError
 from atft.publish import published
 from atft.termination import how_stopped
 
@@ -41,26 +41,15 @@ def only_conclusion_left(cli: "RankingCLI", checkpoint: str) -> bool:
             or training was over, and all is written.
     """
     from atft.checkpoint_file import read_checkpoint
-    from atft.commands.resumed_keys import check_same_training
-    from atft.tasks.checkpoint_match import check_heads_trained, check_shapes
-    from atft.tasks.resume_checks import check_resume
-    from atft.tasks.seen_days import check_unseen
+    from atft.runs.resumed_run import all_done, check_resumed
 
-    content, max_epochs = read_checkpoint(checkpoint), cli.trainer.max_epochs
-    check_heads_trained(content["atft"], checkpoint)
-    check_unseen(content["atft"], checkpoint, cli.datamodule)
-    if content.get("optimizer_states"):  # weights alone are an error of their own, with the directory
-        check_shapes(content["state_dict"], cli.model.state_dict())
-        expected = None if cli.phases else cli.model.build_optimizer(max_epochs)
-        check_resume(content, cli.trainer, expected)
-    check_same_training(checkpoint, content["atft"].get("config", ""), cli.config_text)
-    done = int(content["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])
-    whole = 0 <= max_epochs <= done
+    content = read_checkpoint(checkpoint)
+    whole = check_resumed(
+        content, checkpoint, cli.trainer, cli.model, cli.datamodule, cli.config_text, bool(cli.phases)
+    )
     written = _all_written(Path(checkpoint).parent)
     if whole and written:
-        raise InputError(
-            f"{checkpoint}: {counted(done, 'epoch')} of trainer.max_epochs {max_epochs} done; raise it to go on"
-        )
+        raise all_done(content, checkpoint, cli.trainer.max_epochs)
     return not written and (whole or _stopped_by_itself(content.get("callbacks", {})))
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from atft.callbacks.record.receipt import Receipt
-from atft.commands.machine_keys import changed_keys
 from atft.errors import InputError
 from atft.publish import publish_json, publish_text
+from atft.runs.machine_keys import changed_keys
 from atft.yaml_text import mapping_of
 
 RECORD, CONFIG = "crossval.json", "config.yaml"

@@ -11,9 +11,11 @@ from atft.callbacks.guards.early_stopping import EarlyStopping
 from atft.callbacks.record.messages import append_log
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.callbacks.record.run_record import RunRecord
+from atft.checkpoint_file import read_checkpoint
 from atft.data.loader import lost_workers
 from atft.errors import InputError, one_line
 from atft.option_types import check_arguments
+from atft.runs.resumed_run import all_done, check_resumed
 from atft.runs.run_callbacks import (
     CHECKPOINT_DEFAULTS,
     EARLY_STOPPING_DEFAULTS,
@@ -116,7 +118,7 @@ class Trainer(RunTrainer):
             train_dataloaders: a `DayData`, or None where ``datamodule`` is one.
             val_dataloaders: None.
             datamodule: a `DayData`.
-            ckpt_path: ``last.ckpt`` of a run to resume here.
+            ckpt_path: ``last.ckpt`` of a run to resume here; it must have been trained for the same.
             weights_only: ignored: a checkpoint is always read as plain data.
 
         Raises:
@@ -131,7 +133,12 @@ class Trainer(RunTrainer):
         resumed = None if ckpt_path is None else str(ckpt_path)
         check_training(self, model, data)
         data.prepare_training()
-        check_start(self, data, resumed)
+        if resumed is None:
+            check_start(self, data)
+        else:
+            content = read_checkpoint(resumed)
+            if check_resumed(content, resumed, self, model, data, task_config(model, data)):
+                raise all_done(content, resumed, self.max_epochs)
         self._begin(model, data, resumed)
         for line in data.lines_of("train") if self.is_global_zero else ():
             append_log(self.directory, line)

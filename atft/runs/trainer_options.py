@@ -11,7 +11,6 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from atft.checkpoint_file import read_checkpoint
 from atft.errors import InputError, clip, counted
 from atft.tasks.day_data import DayData
 
@@ -85,19 +84,13 @@ def check_seed(seed: int) -> None:
         raise InputError(f"seed_everything must be 0 to {MAX_SEED}, got {seed}")
 
 
-def check_start(trainer: pl.Trainer, data: DayData, resumed: str | None) -> None:
-    """Check that training can begin, or resume a checkpoint, and that its first epoch will end.
+def check_start(trainer: pl.Trainer, data: DayData) -> None:
+    """Check that the first epoch of a training that begins will end.
 
     Raises:
-        InputError: the checkpoint has weights only; or ``max_steps`` ends the run before anything is kept.
+        InputError: ``max_steps`` ends the run before anything is kept.
     """
-    if resumed is not None:
-        if not read_checkpoint(resumed).get("optimizer_states"):
-            raise InputError(
-                f"{resumed}: holds weights only, training cannot go on from it; train with "
-                f"checkpoint.save_weights_only: false"
-            )
-    elif trainer.max_steps >= 1 and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+    if trainer.max_steps >= 1 and not trainer.fast_dev_run:  # type: ignore[attr-defined]
         data.trainer = trainer  # its limits count in the plan
         steps = sum(block.closes_step for block in data.train_dataloader().plan.plan(0))
         if trainer.max_steps < steps:

@@ -41,7 +41,7 @@ def task_config(task: Any, data: "DayData | None" = None) -> str:
             "horizons": task.network.horizons,
             "objective": asdict(task.objective.options),
             "gradient_clip": task.gradient_clip,
-            "metrics": task.metric_paths,
+            "metrics": task.metric_paths or None,
         }
     }
     if data is not None:

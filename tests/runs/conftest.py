@@ -40,7 +40,7 @@ def python_task(data: DayData, **changes: Any) -> RankingTask:
     """A task of a few weights for these data."""
     torch.manual_seed(0)
     given: dict[str, Any] = {"optimizer": partial(torch.optim.AdamW, lr=0.01)}
-    return RankingTask.for_data(data, partial(ATFTGATFAN, **SIZES), **{**given, **changes})
+    return RankingTask.for_data(data, **{"network": partial(ATFTGATFAN, **SIZES), **given, **changes})
 
 
 class PythonRun(NamedTuple):

@@ -16,14 +16,25 @@ from atft.callbacks.guards.collapse import CollapseGuard
 from atft.callbacks.guards.non_finite import NonFiniteGuard
 from atft.callbacks.record.receipt import read_receipt
 from atft.checkpoint_file import read_checkpoint
+from atft.data.split import SplitOptions
 from atft.errors import InputError, NonFiniteLoss
+from atft.losses.options import ObjectiveOptions
 from atft.nn.atft_gat_fan import ATFTGATFAN
+from atft.optim.schedules import WarmupCosine
 from atft.runs.run_callbacks import MONITORS
 from atft.runs.scores import predict
 from atft.runs.trainer import Trainer
 from atft.tasks.ranking import RankingTask
+from small_task import SIZES
 from tests.optim.test_trial_step import Still
 from tests.runs.conftest import python_data, python_task
+
+EARLIER = SplitOptions(
+    train=["2015-01-05", "2015-02-06"],
+    val=["2015-02-09", "2015-02-20"],
+    test=["2015-02-23", "2015-04-24"],
+    embargo_days=2,
+)
 
 
 def test_a_run_leaves_the_files_of_fit_but_for_the_scores(python_run: Any, tiny_run: Any) -> None:
@@ -65,6 +76,47 @@ def test_a_run_of_python_goes_on_where_it_stopped(python_run: Any, tmp_path: Pat
     epochs = json.loads((trainer.directory / "metrics.json").read_text())["epochs"]
     assert [row["epoch"] for row in epochs] == [0, 1, 2]
     assert read_checkpoint(trainer.directory / "last.ckpt")["epoch"] == 2
+
+
+@pytest.mark.parametrize(
+    ("task_changes", "data_changes", "epochs", "message"),
+    [
+        ({}, {}, 2, r"last.ckpt: 2 epochs of trainer.max_epochs 2 done; raise it to go on"),
+        ({}, {"split": EARLIER}, 3, r"trained on days to 2015-02-.*, this run scores days from 2015-02-"),
+        ({"objective": ObjectiveOptions(terms={"ic": 1.0})}, {}, 3, r"trained with model.objective.terms"),
+        ({}, {"seed": 5}, 3, "trained with seed_everything 0, now 5; put it back"),
+        ({"network": partial(ATFTGATFAN, **{**SIZES, "hidden_size": 16})}, {}, 3, "network has other sizes"),
+    ],
+)
+def test_a_run_of_python_goes_on_with_what_it_was_trained_for_only(
+    task_changes: Any,
+    data_changes: Any,
+    epochs: int,
+    message: str,
+    python_run: Any,
+    tiny_run: Any,
+    tmp_path: Path,
+) -> None:
+    data = python_data(tmp_path, polars.read_parquet(tiny_run.panel), **data_changes)
+    trainer = Trainer(tmp_path / "runs", max_epochs=epochs, accelerator="cpu", quiet=True)
+    with pytest.raises(InputError, match=message):
+        trainer.fit(
+            python_task(data, **task_changes), data, ckpt_path=python_run.trainer.directory / "last.ckpt"
+        )
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_of_python_goes_on_with_a_checkpoint_of_the_command(tiny_run: Any, tmp_path: Path) -> None:
+    frame = polars.read_parquet(tiny_run.panel)
+    data = python_data(tmp_path, frame, seed=3)
+    written = tiny_run.directory / "last.ckpt"
+    network = partial(ATFTGATFAN, hidden_size=8, gat_layers=1)
+    task = python_task(
+        data, network=network, gradient_clip=1.0, scheduler=partial(WarmupCosine, warmup_epochs=0.5, epochs=4)
+    )
+    trainer = Trainer(tmp_path / "runs", max_epochs=3, accelerator="cpu", quiet=True)
+    trainer.fit(task, data, ckpt_path=written)
+    assert read_receipt(trainer.directory).epochs == 3
 
 
 @pytest.mark.parametrize("named", [False, True, "own"])

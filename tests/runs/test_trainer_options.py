@@ -111,10 +111,10 @@ def test_steps_that_reach_the_end_of_the_first_epoch_are_served(tiny_run: Any) -
     steps = sum(block.closes_step for block in cli.datamodule.train_dataloader().plan.plan(0))
     for most in (-1, steps, 10 * steps):
         cli.trainer.fit_loop.epoch_loop.max_steps = most
-        check_start(cli.trainer, cli.datamodule, None)
+        check_start(cli.trainer, cli.datamodule)
     cli.trainer.fit_loop.epoch_loop.max_steps = steps - 1
     with pytest.raises(InputError, match=f"the first epoch has {steps} steps"):
-        check_start(cli.trainer, cli.datamodule, None)
+        check_start(cli.trainer, cli.datamodule)
 
 
 def test_training_does_not_go_on_from_weights_alone(

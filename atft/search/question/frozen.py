@@ -16,10 +16,10 @@ from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atft.commands.machine_keys import MACHINE_KEYS
 from atft.digest import json_digest
 from atft.errors import InputError
 from atft.publish import publish_text
+from atft.runs.machine_keys import MACHINE_KEYS
 from atft.search.question.options import SweepOptions
 from atft.yaml_text import flat_keys, is_inside, mapping_of, read_mapping
 

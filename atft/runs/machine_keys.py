@@ -21,14 +21,17 @@ class ChangedKey(NamedTuple):
     key: str
     was: str
     now: str
-    is_new: bool
-    """Whether the first configuration has no such key."""
+    on_one_side: bool
+    """Whether only one of the configurations has the key, and has no section of it that is null in the other."""
 
 
 def changed_keys(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[ChangedKey]:
     """Yield each key, but for those of the machine, whose value differs between two nested configurations."""
     was, now = flat_keys(before), flat_keys(after)
+    # A section that is null in one of them has no keys there, and differs.
+    null = {key for of in (was, now) for key, value in of.items() if value is None}
     for key in {**was, **now}:
         if not is_inside(key, MACHINE_KEYS) and was.get(key) != now.get(key):
             before_text, after_text = (clip(repr(of.get(key)), MAX_QUOTED) for of in (was, now))
-            yield ChangedKey(key, before_text, after_text, key not in was)
+            on_one_side = (key in was) != (key in now) and not is_inside(key, tuple(null - {key}))
+            yield ChangedKey(key, before_text, after_text, on_one_side)

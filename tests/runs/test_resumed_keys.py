@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from atft.commands.resumed_keys import check_same_training
 from atft.errors import InputError
+from atft.runs.resumed_keys import check_same_training
 
 CONFIG: dict[str, Any] = {
     "seed_everything": 1,
@@ -22,6 +22,7 @@ CONFIG: dict[str, Any] = {
         "panel": {"path": "a.parquet", "schema": {"features": ["x_*"]}},
         "loader": {"lookback": 20, "num_workers": 0},
         "cache": {"dir": "cache", "rank": []},
+        "graph": None,
     },
     "early_stopping": {"patience": 3},
 }
@@ -49,6 +50,8 @@ def changed(key: str, value: Any) -> str:
         ("data.loader.lookback", 40),
         ("data.cache.rank", ["x_*"]),
         ("data.panel.schema.features", ["y_*"]),
+        ("data.graph", {"k": 3}),
+        ("model.network.dict_kwargs", {"width": 3}),
     ],
 )
 def test_what_decides_the_training_must_be_the_same(key: str, value: Any) -> None:
@@ -78,6 +81,17 @@ def test_a_term_that_was_taken_out_is_a_change() -> None:
 )
 def test_where_and_how_long_it_trains_and_keys_of_a_later_version_may_differ(key: str, value: Any) -> None:
     check_same_training("last.ckpt", yaml.safe_dump(CONFIG), changed(key, value))
+
+
+def test_a_section_that_is_null_in_one_of_them_differs() -> None:
+    with pytest.raises(InputError, match=r"trained with data.graph.k 3, now None"):
+        check_same_training("last.ckpt", changed("data.graph", {"k": 3}), yaml.safe_dump(CONFIG))
+
+
+@pytest.mark.parametrize("network", [None, {"class_path": "a.long.path.B", "init_args": {}}])
+def test_a_network_of_python_has_the_arguments_that_were_given_and_perhaps_no_name(network: Any) -> None:
+    check_same_training("last.ckpt", yaml.safe_dump(CONFIG), changed("model.network", network))
+    check_same_training("last.ckpt", changed("model.network", network), yaml.safe_dump(CONFIG))
 
 
 def test_a_checkpoint_without_configuration_has_nothing_to_compare() -> None:
