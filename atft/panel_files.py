@@ -20,13 +20,16 @@ def panel_files(path: str | Path) -> list[Path]:
     """The Parquet files of a panel, one at least: a file, ``*.parquet`` of a folder, or the matches of a glob.
 
     Hidden files, such as those that macOS leaves beside each file on other disks, are no part of a folder or glob.
+
+    Raises:
+        InputError: there is none, or a folder is named like one, as Spark writes it.
     """
     text = str(path)
     place = Path(text)
     # A file or folder may have brackets in its name.
     is_glob = any(c in text for c in "*?[") and not place.exists()
     if is_glob:
-        files = sorted(file for file in files_of_glob(text) if not file.name.startswith("."))
+        files = sorted(files_of_glob(text))
     else:
         files = files_of_folder(place) if place.is_dir() else [place] if place.is_file() else []
     if not files:
@@ -38,13 +41,23 @@ def panel_files(path: str | Path) -> list[Path]:
             else "set data.panel.path to a file, folder or glob"
         )
         raise InputError(f"panel {text}: no Parquet file there{start}; {advice}")
+    folder = next((file for file in files if file.is_dir()), None)
+    if folder is not None:
+        raise InputError(f"panel {text}: {folder} is a folder; write {folder.parent}/*/*.parquet")
     return files
 
 
 def files_of_glob(pattern: str) -> Iterator[Path]:
-    """The matches of a glob, which may be absolute."""
-    anchor = Path(pattern).anchor
-    return Path(anchor or ".").glob(str(Path(pattern).relative_to(anchor)) if anchor else pattern)
+    """The matches of a glob, which may be absolute, but for those that are hidden."""
+    named = Path(pattern)
+    anchor = named.anchor
+    found = Path(anchor or ".").glob(str(named.relative_to(anchor)) if anchor else pattern)
+    return (file for file in found if not is_hidden(file, named))
+
+
+def is_hidden(file: Path, named: Path) -> bool:
+    """Whether a file, or a folder around it that the ``named`` path does not have, is hidden: Jupyter's copies."""
+    return any(part.startswith(".") and part not in named.parts for part in file.parts)
 
 
 def files_of_folder(folder: Path) -> list[Path]:

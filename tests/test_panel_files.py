@@ -86,6 +86,20 @@ def test_hidden_files_are_no_part_of_a_folder_or_glob_and_may_be_named(make_pane
     file, hidden = make_panel("panel/a.parquet", days=5), make_panel("panel/._a.parquet", days=5)
     assert panel_files(file.parent) == panel_files(f"{file.parent}/*.parquet") == [file]
     assert panel_files(hidden) == [hidden]
+    inside = make_panel("panel/.copies/b.parquet", days=5)
+    assert panel_files(f"{file.parent}/**/*.parquet") == [file]
+    assert panel_files(inside.parent) == panel_files(f"{inside.parent}/*.parquet") == [inside]
+
+
+def test_a_folder_that_is_named_like_a_file_is_answered_with_the_glob_of_its_files(
+    make_panel: MakePanel,
+) -> None:
+    part = make_panel("panels/a.parquet/part-0.parquet", days=5)
+    for path in (part.parents[1], part.parents[1] / "*.parquet"):
+        with pytest.raises(InputError, match=r"panels/a\.parquet is a folder; write (\S+)$") as raised:
+            footer_names(path)
+        assert panel_files(str(raised.value).split()[-1]) == [part]
+    assert panel_files(part.parent) == [part]
 
 
 def test_a_file_that_is_not_parquet_raises_in_one_line(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from atft.csv_text import csv_batches, csv_delimiter, csv_fields, csv_file
 from atft.errors import InputError
 from atft.features.price_dialects import LEVELS, Layout, layout_of, plain_name
-from atft.panel_files import files_of_glob
+from atft.panel_files import files_of_glob, is_hidden
 from atft.parquet import open_parquet, stream_columns
 
 SUFFIXES = (".csv", ".txt", ".tsv", ".csv.gz", ".txt.gz", ".tsv.gz", ".parquet", ".pq")
@@ -43,16 +43,11 @@ def price_files(path: Path) -> list[Path]:
         files = [f for f in path.rglob("*") if f.name.lower().endswith(SUFFIXES)]
     elif any(c in str(path) for c in "*?["):
         files = list(files_of_glob(str(path)))
-    files = sorted(f for f in files if f.is_file() and not _is_hidden(f, path))
+    files = sorted(f for f in files if f.is_file() and not f.name.startswith("_") and not is_hidden(f, path))
     if not files:
         what = "no CSV or Parquet file in it" if path.is_dir() else "no such file"
         raise InputError(f"{path}: {what}; give the Parquet or CSV file of the prices, a folder or a glob")
     return files
-
-
-def _is_hidden(file: Path, path: Path) -> bool:
-    below = [part for part in file.parts if part not in path.parts]
-    return file.name.startswith("_") or any(part.startswith(".") for part in below)
 
 
 class Header(NamedTuple):
