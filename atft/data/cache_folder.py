@@ -13,6 +13,9 @@ from atft.publish import disk_errors
 
 ABANDONED_SECONDS = 6 * 3600
 """A builder that lives writes every few seconds."""
+UNFINISHED = f".{16 * '[0-9a-f]'}-*-*"
+"""Name of a builder's folder, as a glob: that of its cache and more. ``data.cache.dir`` may be a folder in which
+other programs have hidden ones, such as a home."""
 
 
 def link_file(source: Path, target: Path) -> None:
@@ -28,7 +31,7 @@ def _remove_abandoned(root: Path) -> None:
     def is_old(path: Path) -> bool:
         return time.time() - path.stat().st_mtime > ABANDONED_SECONDS
 
-    for folder in root.glob(".*-*-*"):
+    for folder in root.glob(UNFINISHED):
         # Another process may remove the same folder: what is gone before it is looked at is no error.
         with suppress(FileNotFoundError):
             if folder.is_dir() and is_old(folder) and all(map(is_old, folder.iterdir())):

@@ -259,7 +259,7 @@ def test_nothing_is_left_of_a_build_that_fails(
 def test_what_a_killed_builder_left_is_swept_and_a_live_ones_is_not(
     tmp_path: Path, make_panel: MakePanel, make_cache: Make
 ) -> None:
-    dead, live = tmp_path / "cache" / ".0123-4567-dead", tmp_path / "cache" / ".0123-4567-live"
+    dead, live = (tmp_path / "cache" / f".0123456789abcdef-no-graph-{name}" for name in ("dead", "live"))
     for folder, age in ((dead, 86_400), (live, 0)):
         folder.mkdir(parents=True)
         (folder / "days.arrow").write_bytes(b"half")

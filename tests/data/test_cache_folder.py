@@ -7,6 +7,8 @@ import pytest
 
 from atft.data.cache_folder import ABANDONED_SECONDS, link_file, published_folder
 
+CACHE = "0123456789abcdef-no-graph"
+
 
 def test_a_folder_takes_its_name_on_success_only(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt), published_folder(tmp_path, tmp_path / "a-b") as folder:
@@ -18,14 +20,15 @@ def test_a_folder_takes_its_name_on_success_only(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a-b"]
 
 
-def test_what_a_killed_builder_left_goes_after_hours(tmp_path: Path) -> None:
-    for name, age in ((".a-b-old", ABANDONED_SECONDS + 60), (".a-b-new", 60)):
+def test_what_a_killed_builder_left_goes_after_hours_and_no_folder_of_another_program(tmp_path: Path) -> None:
+    old, new, home = f".{CACHE}-old", f".{CACHE}-new", ".git-credential-cache"
+    for name, age in ((old, ABANDONED_SECONDS + 60), (new, 60), (home, 10**8)):
         (tmp_path / name).mkdir()
         now = (tmp_path / name).stat().st_mtime
         os.utime(tmp_path / name, (now - age, now - age))
     with published_folder(tmp_path, tmp_path / "c-d"):
         pass
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".a-b-new", "c-d"]
+    assert {path.name for path in tmp_path.iterdir()} == {new, home, "c-d"}
 
 
 def test_a_file_that_is_linked_is_one_file_with_two_names(tmp_path: Path) -> None:
@@ -35,7 +38,7 @@ def test_a_file_that_is_linked_is_one_file_with_two_names(tmp_path: Path) -> Non
 
 
 def test_a_folder_that_another_process_removes_at_the_same_time_is_no_error(tmp_path: Path) -> None:
-    gone = tmp_path / ".a-b-old" / "days.arrow"
+    gone = tmp_path / f".{CACHE}-old" / "days.arrow"
     gone.parent.mkdir()
     gone.symlink_to("a file that was removed after the folder was listed")
     os.utime(gone.parent, (0, 0))
