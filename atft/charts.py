@@ -6,6 +6,7 @@ drawing serves light, dark and print, and no two charts share an id. The same da
 """
 
 import re
+import warnings
 from collections.abc import Sequence
 from io import StringIO
 from typing import Any
@@ -119,7 +120,10 @@ def inline_svg(figure: Any, name: str, label: str) -> Html:
     for words in figure.findobj(Text):
         words.set_parse_math(False)  # a name with two dollar signs is no formula
     file = StringIO()
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "atft", "path.simplify_threshold": 0.3}):
+    style = {"svg.fonttype": "none", "svg.hashsalt": "atft", "path.simplify_threshold": 0.3}
+    with rc_context(style), warnings.catch_warnings():
+        # Names in Japanese: they stay text, which the reader's own font shows.
+        warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
         FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None})
     text = file.getvalue()
     body = text[text.index("</defs>") + len("</defs>") : text.rindex("</svg>")]  # without style and metadata

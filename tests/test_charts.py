@@ -10,13 +10,14 @@ from atft import palette
 from atft.charts import WIDTH, bar_rows, inline_svg, label_axes, new_chart, reference_line, use_dates
 
 HOSTILE = '<script>alert(1)</script> $a$ & "'
+JAPANESE = "水産・農林業"
 
 
 def drawn(name: str = "one", label: str = "Rising.") -> str:
     figure, axes = new_chart(height=200)
     axes.plot([1, 2, 3], [0.123456789, 1, 2], "o-", color=palette.SCORE.light)
     axes.fill_between([1, 3], [0, 1], [1, 2], color=palette.CONTROL.light, alpha=0.3, linewidth=0)
-    axes.set_xticks([1, 2], [HOSTILE, "b"])
+    axes.set_xticks([1, 2], [HOSTILE, JAPANESE])
     reference_line(axes)
     label_axes(axes, "days", "RankIC")
     return inline_svg(figure, name, label)
@@ -29,7 +30,7 @@ def test_colours_are_variables_and_the_drawing_is_well_formed() -> None:
     assert not re.search(r"#[0-9a-f]{6}", text)
     assert {"score", "control", "muted", "line"} <= set(re.findall(r"var\(--([\w-]+)\)", text))
     words = [t.text for t in root.iter("text")]
-    assert {"days", "RankIC", HOSTILE, "b"} <= set(words)
+    assert {"days", "RankIC", HOSTILE, JAPANESE} <= set(words)
     assert "<script" not in text and "<style" not in text
 
 
