@@ -102,15 +102,17 @@ def unchanged_files(former: Former, index: PanelIndex, columns: PanelColumns) ->
         return 0
     reaches = {columns.lag + horizon + wait for horizon in columns.horizons for wait in (0, 1)}
 
-    def days(calendar: DayNumbers, rows: NDArray[np.int64]) -> set[tuple[int, ...]]:
+    def days(calendar: DayNumbers, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Each day up to the files' last date, with its rows and whether labels of each reach straddle a gap."""
         across = [days_across(rows == 0, reach) for reach in reaches]
-        table = np.column_stack([calendar, rows, *across])[calendar <= former.last_date]
-        return set(map(tuple, table.tolist()))
+        return np.column_stack([calendar, rows, *across])[calendar <= former.last_date].astype(np.int64)
 
     old = days(as_day_numbers(former.manifest.dates), np.array(former.manifest.observed_rows))
+    now = days(index.calendar, index.rows)
+    both = min(len(old), len(now))
+    first = int(np.append((old[:both] != now[:both]).any(axis=1), True).argmax())
     # Also a date that is a trading day in one of them only.
-    first_changed = min((day for day, *_ in old ^ days(index.calendar, index.rows)), default=LAST)
+    first_changed = min((int(of[first, 0]) for of in (old, now) if first < len(of)), default=LAST)
     return sum(max(file.dates, default=FIRST) < first_changed for file in former.sources)
 
 
