@@ -43,10 +43,10 @@ def check_option_types(
         InputError: with the first field that has another type.
     """
     for field in fields(options):
+        value = getattr(options, field.name)
         if field.name not in but:
-            value = getattr(options, field.name)
             check_type(f"{key}.{field.name}", value, field.type, texts)
-            object.__setattr__(options, field.name, as_in_config(value))
+        object.__setattr__(options, field.name, as_in_config(value))
 
 
 def check_arguments(kind: type, arguments: Mapping[str, Any]) -> None:

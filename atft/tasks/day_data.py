@@ -28,7 +28,7 @@ from atft.data.scaling import training_scaling
 from atft.data.split import Days, Split, SplitOptions, count_folds, period_name, resolve_split
 from atft.errors import InputError
 from atft.network import Scaling
-from atft.option_types import check_arguments
+from atft.option_types import as_in_config, check_arguments
 from atft.panel import PanelSchema, feature_names, match
 from atft.tasks.loader_parts import block_sampler, panel_memory
 from atft.tasks.panel_source import PanelOptions, check_excludes, column_names, panel_path
@@ -65,8 +65,9 @@ class DayData(pl.LightningDataModule):
         check_arguments(DayData, {**options, "horizons": horizons, "seed": seed})
         self.panel, self.split_options, self.loader_options = panel, split, loader
         self.cache_options = cache or CacheOptions()
-        self.graph_options, self.predict_dates = graph, predict
-        self.horizons, self.seed = [1, 5, 10, 20] if horizons is None else list(horizons), seed
+        self.graph_options, self.predict_dates = graph, as_in_config(predict)
+        self.horizons = [1, 5, 10, 20] if horizons is None else as_in_config(horizons)
+        self.seed: int = as_in_config(seed)
         self.trained_fold: FoldDates | None = None  # of the checkpoint that scores
         self._cache: DayCache | None = None
         self._memory: PanelMemory | None = None

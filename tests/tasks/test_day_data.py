@@ -1,6 +1,7 @@
 """The day data: files made once and when asked, three splits, every day in order for prediction."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,21 @@ def test_prediction_outside_of_the_calendar_is_an_error(make_data: Callable[...,
         InputError, match=r"the panel runs 2015-01-05 to 2015-04-24 \(80 days\); set data\.predict"
     ):
         make_data(predict=["2031-01-01", "2031-02-01"]).predict_days()
+
+
+@pytest.mark.usefixtures("types_unchecked")
+def test_dates_and_numbers_of_python_and_numpy_are_what_a_config_has(
+    make_data: Callable[..., DayData],
+) -> None:
+    periods = {name: getattr(SPLIT, name) for name in ("train", "val", "test")}
+    dates = {name: tuple(map(date.fromisoformat, texts)) for name, texts in periods.items()}
+    folds: Any = FoldOptions(period=dates["test"])
+    split: Any = SplitOptions(**dates, embargo_days=np.int64(2), folds=folds)
+    assert split == replace(SPLIT, folds=FoldOptions(period=SPLIT.test))
+    data = make_data(split=split, horizons=[np.int64(1), np.int64(5)], seed=np.int64(3))
+    assert data.predict_days().tolist() == list(range(40, 80))
+    assert (data.horizons, data.seed, type(data.seed)) == ([1, 5], 3, int)
+    assert make_data(predict=dates["val"]).predict_dates == SPLIT.val
 
 
 def test_a_day_is_named_by_the_split_that_uses_it(make_data: Callable[..., DayData]) -> None:
