@@ -51,12 +51,11 @@ def coverage_lines(file: FileEvaluation) -> list[str]:
 
 
 def shown(value: float, kind: FigureKind) -> str:
-    """A number in the unit of its figure: with a sign where 0 is the middle, ``nan`` where unknown."""
+    """A number in the unit of its figure: with a sign where 0 is chance, ``nan`` where unknown."""
     if not isfinite(value):
         return "nan"
-    scaled = kind.in_unit(value)
-    has_sign = kind.unit != "%" and kind.digits != 0
-    return f"{scaled:+.{kind.digits}f}" if has_sign else f"{scaled:,.{kind.digits}f}"
+    sign = "+" if kind.zero_is_chance else ""
+    return f"{kind.in_unit(value):{sign},.{kind.digits}f}"
 
 
 def shown_interval(interval: Interval, kind: FigureKind) -> str:

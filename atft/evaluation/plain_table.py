@@ -1,6 +1,7 @@
 """Tables as plain text, without torch: one line per row, so that a log can be searched."""
 
 from collections.abc import Sequence
+from copy import copy
 from io import StringIO
 from math import isfinite
 from typing import TYPE_CHECKING
@@ -51,6 +52,10 @@ def table_text(table: "Table") -> str:
     console = plain_console(
         file=StringIO(), width=width, color_system=None, force_terminal=False, legacy_windows=False
     )
-    console.print(table)
+    # A table wraps its title and caption at its own width: here they are lines of their own.
+    bare = copy(table)
+    bare.title = bare.caption = None
+    console.print(bare)
     assert isinstance(console.file, StringIO)
-    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
+    rows = "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())
+    return "\n".join(str(part) for part in (table.title, rows, table.caption) if part)

@@ -11,6 +11,18 @@ def test_a_row_is_a_line_without_colours_however_wide() -> None:
     assert lines[-1].startswith("score") and lines[-1].endswith("inside") and "\x1b" not in lines[-1]
 
 
+def test_a_title_and_a_caption_are_a_line_each_however_narrow_the_table_is() -> None:
+    table = plain_table("costs 10 bps a side, participation 1.00%", ["name"], ["1d"])
+    table.caption = "[95 % interval by stationary block bootstrap] Newey-West t"
+    table.add_row("a", "1")
+    table.add_section()
+    table.add_row("b", "2")
+    lines = table_text(table).splitlines()
+    assert (lines[0], lines[-1]) == (table.title, table.caption)
+    assert [line[:1] for line in lines[1:-1]] == ["n", "─", "a", "", "b"]
+    assert table_text(table).splitlines() == lines
+
+
 def test_numbers_stand_to_the_right() -> None:
     table = plain_table("", ["name"], ["value"])
     table.add_row("a", "1")
