@@ -163,7 +163,11 @@ def _covered(measured: HorizonEvaluation) -> dict[str, str]:
     rows = {f"{share.name}, to cover {share.level:.0%}": share.share for share in measured.covered}
     widest = measured.covered[0]
     rows |= {f"{widest.name} in {row.period}": row.share for row in widest.periods}
-    return {name: f"{100 * share.value:.1f} % ± {100 * share.error:.1f}" for name, share in rows.items()}
+    return {name: _percent(share) for name, share in rows.items()}
+
+
+def _percent(share: Interval) -> str:
+    return f"{100 * share.value:.1f} %" + (f" ± {100 * share.error:.1f}" if isfinite(share.error) else "")
 
 
 def _grouped(kind: str, measured: HorizonEvaluation) -> dict[str, str]:

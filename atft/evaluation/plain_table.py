@@ -42,7 +42,7 @@ def signed(value: float, digits: int = 4, error: float | None = None) -> str:
     """A signed value and, where there is one, its standard error; ``nan`` where the value is unknown."""
     if not isfinite(value):
         return "nan"
-    return f"{value:+.{digits}f}" + ("" if error is None else f" ± {error:.{digits}f}")
+    return f"{value:+.{digits}f}" + ("" if error is None or not isfinite(error) else f" ± {error:.{digits}f}")
 
 
 def table_text(table: "Table") -> str:

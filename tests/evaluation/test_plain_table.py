@@ -42,4 +42,4 @@ def test_names_are_shown_as_they_are() -> None:
 def test_an_unknown_value_has_no_sign_and_no_error() -> None:
     assert signed(0.01234, 4, 0.002) == "+0.0123 ± 0.0020"
     assert signed(float("nan"), 4, 0.002) == signed(float("inf"), 4) == "nan"
-    assert signed(0.5, 2) == "+0.50"
+    assert signed(0.5, 2) == signed(0.5, 2, float("nan")) == "+0.50", "of few days no error is known"
