@@ -67,6 +67,7 @@ class RunPool(Generic[R]):
         self._failed: dict[R, str] = {}
         self._tries: Counter[R] = Counter()
         self._began: dict[R, float] = {}
+        self._at_start: dict[R, RunState] = {}
         self._seconds: list[float] = []  # of the runs that this start has finished
         self._signals: list[int] = []
         self._asked_to_stop = False
@@ -158,7 +159,7 @@ class RunPool(Generic[R]):
             return
         before = self._finished[run.before] if self.warm_start and run.before is not None else None
         self._tries[run] += 1
-        self._began[run] = self._clock()
+        self._began[run], self._at_start[run] = self._clock(), state
         self._children[run] = ChildRun(self.command(run, state, before), self._folder(run), lock)
 
     def _look_at_ended(self, run: R, child: ChildRun, status: int) -> None:
@@ -168,7 +169,9 @@ class RunPool(Generic[R]):
             self._close(run, state)
         elif not self._signals:
             how = f"signal {-status}" if status < 0 else f"exit status {status}"
-            reason = state.receipt.reason if state.failed and state.receipt is not None else child.last_line()
+            # A child that died before it had a receipt left that of the try before it.
+            receipt = state.receipt if state.failed and state != self._at_start[run] else None
+            reason = receipt.reason if receipt is not None else child.last_line()
             reason = f"{how}, {clip(reason, MAX_REASON)}" if reason else how
             if status == 2:
                 raise InputError(f"{run.name}: {clip(child.last_line(), MAX_REASON)}")

@@ -110,6 +110,19 @@ def test_a_run_that_fails_twice_is_reported_once_the_others_have_finished(
     assert [start["name"] for start in starts(tmp_path / "pool")][3:] == [runs[0].name]
 
 
+def test_a_run_that_dies_before_it_has_a_folder_is_not_reported_with_the_reason_of_its_last_try(
+    make_pool: Callable[..., RunPool], stub: Any
+) -> None:
+    stub.end(seed_1=["failed", "killed before its folder"])
+    lines: list[str] = []
+    with pytest.raises(RunFailed, match="seed_1 failed: signal 9; its output: "):
+        make_pool(planned_runs(None, [1]), report=lines.append).finish()
+    assert [line.partition(" (")[2] for line in lines] == [
+        "exit status 1, VarianceCollapse: one score for all); it is tried once more from the beginning",
+        "signal 9)",
+    ]
+
+
 def test_an_error_of_the_input_ends_all_at_once_since_every_run_would_have_it(
     make_pool: Callable[..., RunPool], stub: Any, starts: Starts, tmp_path: Path
 ) -> None:

@@ -32,10 +32,12 @@ def main(templates: Path, words: list[str]) -> int:
             time.sleep(0.01)
         print("atft: error: unknown key 'x'; did you mean 'y'?", file=sys.stderr)
         return 2
+    if ending == "killed before its folder":
+        os.kill(os.getpid(), signal.SIGKILL)
     version = folder / f"version_{number}"
     version.mkdir()
     receipt = json.loads((templates / "receipt.json").read_text())
-    receipt["resumed_from"] = options.get("--ckpt_path")
+    receipt |= {"run": str(version), "resumed_from": options.get("--ckpt_path")}
 
     def write(**changes: Any) -> None:
         beside = version / ".receipt.json"
