@@ -26,7 +26,7 @@ def begin_study(sweep: SweepOptions, identity: Identity) -> optuna.Study:
         pruner=make_pruner(sweep),
         load_if_exists=True,
     )
-    _check_identity(study, sweep, identity)
+    check_identity(study, sweep, identity)
     set_identity(study, sweep, identity)
     if "study_id" not in study.user_attrs:
         # Last: a study with an id has all its attributes.
@@ -47,7 +47,7 @@ def open_study(sweep: SweepOptions) -> optuna.Study:
         raise NoStudy(f"no study {sweep.study!r} in {hide(url, url)}; start it first") from error
 
 
-def _check_identity(study: optuna.Study, sweep: SweepOptions, identity: Identity) -> None:
+def check_identity(study: optuna.Study, sweep: SweepOptions, identity: Identity) -> None:
     """Raise InputError where the study was made for another question; print each difference first."""
     if "study_id" in study.user_attrs:
         lines = differences(Identity(**study.user_attrs["identity"]), identity)

@@ -35,6 +35,7 @@ def dry_run(sweep: SweepOptions, report: Callable[[str], None] = print) -> int:
     from atft.search.question.days import check_days
     from atft.search.question.preflight import preflight
 
+    _check_study(sweep)
     with Progress("checking the sweep"):
         report(preflight(sweep))
     with _small_study(sweep) as small:
@@ -48,6 +49,21 @@ def dry_run(sweep: SweepOptions, report: Callable[[str], None] = print) -> int:
         trial_bytes = sum(p.stat().st_size for p in directory.rglob("*") if p.is_file())
         report(estimate(sweep, trial, trial_bytes, shutil.disk_usage(sweep.root).free))
     return 0
+
+
+def _check_study(sweep: SweepOptions) -> None:
+    """Raise InputError for another question under an old name, or trials of a lost study, as a start does."""
+    from atft.search.question.frozen import identify
+    from atft.search.study.files import check_no_trials
+    from atft.search.study.storage import NoStudy
+    from atft.search.study.study import check_identity, open_study
+
+    try:
+        study = open_study(sweep)
+    except NoStudy:
+        check_no_trials(sweep)
+    else:
+        check_identity(study, sweep, identify(sweep))
 
 
 @contextmanager

@@ -42,7 +42,8 @@ def run(arguments: Sequence[str]) -> int:
     if options.dry_run:
         from atft.search.workers.dry_run import dry_run
 
-        return dry_run(sweep)
+        with storage_errors(sweep):
+            return dry_run(sweep)
 
     failed = subprocess.run(child_command("start", sweep), check=False).returncode
     if failed:

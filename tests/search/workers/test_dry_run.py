@@ -7,7 +7,10 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from atft.errors import InputError
+from atft.search.question.frozen import identify
 from atft.search.question.options import SweepOptions
+from atft.search.study.files import publish_trial
+from atft.search.study.study import begin_study
 from atft.search.workers import dry_run as module
 from atft.search.workers.dry_run import NotWorthStarting, dry_run, estimate
 
@@ -53,6 +56,21 @@ def test_a_trial_that_fails_is_the_answer(
     with pytest.raises(NotWorthStarting, match="the trial failed: data, the panel is gone; fix that first"):
         dry_run(make_sweep(), lambda line: None)
     assert list((tmp_path / "logs").iterdir()) == []
+
+
+@pytest.mark.usefixtures("checked", "own_config")
+def test_another_question_under_an_old_name_is_found(
+    make_sweep: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = make_sweep()
+    begin_study(sweep, identify(sweep))
+    with pytest.raises(InputError, match=r"study small: .* things that its values depend on changed"):
+        dry_run(replace(sweep, metric="val/ic"), lambda line: None)
+    assert "metric: 'val/rank_ic' -> 'val/ic'" in capsys.readouterr().err
+    (sweep.directory / "study.db").unlink()
+    publish_trial(sweep.trial_directory(0), {"study_id": "lost"}, create_trial(value=0.1))
+    with pytest.raises(InputError, match="holds trials of a study that the database does not have"):
+        dry_run(sweep, lambda line: None)
 
 
 @pytest.mark.usefixtures("checked", "own_config")
