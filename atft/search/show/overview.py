@@ -14,6 +14,7 @@ from pathlib import Path
 import optuna
 from optuna.trial import FrozenTrial
 
+from atft.errors import InputError
 from atft.publish import read_json
 from atft.search.question.options import SweepOptions
 from atft.search.show.lines import point_lines
@@ -109,7 +110,17 @@ def duration(seconds: float) -> str:
 
 
 def overview(study: optuna.Study, sweep: SweepOptions, now: float | None = None) -> Overview:
-    """Gather the state of a sweep; its budget is the study's own, asked for when it was last started."""
+    """Gather the state of a sweep; its budget is the study's own, asked for when it was last started.
+
+    Raises InputError where the sweep's file has another metric, or folds, than the study's values are of.
+    """
+    facts = study.user_attrs.get("identity", {}).get("facts", {})
+    for key, asked in (("metric", sweep.metric), ("folds", sweep.folds)):
+        if facts.get(key, asked) != asked:
+            raise InputError(
+                f"{key} is {facts[key]} in study {sweep.study}, the sweep's file has {asked}; put it back, or name "
+                "another study"
+            )
     now = time.time() if now is None else now
     n_trials = int(study.user_attrs.get("n_trials", sweep.n_trials))
     trials = study.get_trials(deepcopy=False)

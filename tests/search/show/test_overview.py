@@ -8,9 +8,12 @@ from typing import Any
 import optuna
 import pytest
 
+from atft.errors import InputError
+from atft.search.question.frozen import Identity
 from atft.search.question.options import SweepOptions
 from atft.search.show.overview import overview
 from atft.search.study.owner import this_process
+from atft.search.study.study import begin_study
 
 MakeStudy = Callable[..., optuna.Study]
 
@@ -114,3 +117,21 @@ def test_what_is_left_is_shared_by_the_workers_that_run(
     both = overview(make_study(name="two", values=[0.1, 0.2], running=2, minutes=3.0), sweep).seconds_left
     assert alone == pytest.approx(8 * 180) and both == pytest.approx(4 * 180)
     assert overview(make_study(name="none"), sweep).seconds_left is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"metric": "train/loss"}, "metric is val/rank_ic in study small, the sweep's file has train/loss"),
+        ({"folds": 2}, "folds is None in study small, the sweep's file has 2"),
+    ],
+)
+def test_a_study_is_not_shown_by_another_metric_than_its_own(
+    change: dict[str, Any], message: str, make_sweep: Callable[..., SweepOptions]
+) -> None:
+    # By a loss the best trial would be the worst one.
+    sweep = make_sweep()
+    study = begin_study(sweep, Identity({"metric": sweep.metric, "folds": sweep.folds}, "d" * 16))
+    assert overview(study, sweep).finished == 0
+    with pytest.raises(InputError, match=f"{message}; put it back"):
+        overview(study, make_sweep(**change))
