@@ -142,13 +142,13 @@ def write_day_list(options: ListOptions, run: "ScoringRun", source: "Source", pr
     """
     from atft.daily.checks import check_day, write_checks
     from atft.daily.day_list import check_list_file, list_table, list_text, write_list
-    from atft.daily.registry import known_run
+    from atft.daily.registry import known_runs
     from atft.daily.scoring_run import score_by
 
     cache = source.open_cache()
     day = find_day(cache, options)
     today = cache.manifest.dates[day]
-    if options.registry and (known := known_run(Path(options.registry), today)) != run.directory:
+    if options.registry and (known := known_runs(Path(options.registry))(today)) != run.directory:
         run = score_by(known, options)  # the panel ends before the registry's newest run
     scorer = run.scorer
     out = run.directory / f"list_{today}.csv"

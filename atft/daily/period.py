@@ -13,7 +13,7 @@ from typing import Any
 
 from atft.commands.predict import check_out
 from atft.daily.options import ListOptions
-from atft.daily.registry import known_run
+from atft.daily.registry import known_runs
 from atft.daily.scorer import Scorer
 from atft.daily.scoring_run import ScoringRun, score_by
 from atft.daily.source import Source, plain_options
@@ -83,8 +83,8 @@ def _known_scorers(
 
     if options.registry is None:
         return lambda _: scorer_of(run.directory)
-    registry = Path(options.registry)
-    return lambda day: scorer_of(known_run(registry, day))
+    known_on = known_runs(Path(options.registry))  # once: it reads every run's predictions through
+    return lambda day: scorer_of(known_on(day))
 
 
 def _period_columns(scorer: Scorer, cache: DayCache) -> PeriodColumns:

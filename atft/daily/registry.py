@@ -7,7 +7,7 @@ close. That leaves out the hours that training takes.
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from math import isfinite
 from pathlib import Path
@@ -31,20 +31,28 @@ def registry_states(registry: Path) -> dict[date, RunState]:
     return {day: read_state(folders[day]) for day in sorted(folders)}
 
 
-def known_run(registry: Path, day: date | None) -> Path:
-    """The directory of the newest finished run whose training read no price after ``day``; None: of all.
+def known_runs(registry: Path) -> Callable[[date | None], Path]:
+    """Read a registry once; from a day to the directory of the newest finished run that read no later price.
+
+    The function takes None for the newest of all, and raises InputError where no finished run is that old.
 
     Raises:
-        InputError: it is no registry, or no finished run is that old.
+        InputError: it is no registry.
     """
     if not (registry / RECORD).is_file():
         raise InputError(f"{registry}: no {RECORD} there; python -m atft retrain makes a registry")
     finished = [(known, s.directory) for known, s in registry_states(registry).items() if s.directory]
-    known = [directory for ends, directory in finished if day is None or ends <= day]
-    if not known:
-        first = f"; the first that is finished is of {finished[0][0]}" if finished else ": none is finished"
-        raise InputError(f"{registry}: no checkpoint was known on {day or 'any day'}{first}")
-    return known[-1]
+
+    def known_on(day: date | None) -> Path:
+        known = [directory for ends, directory in finished if day is None or ends <= day]
+        if not known:
+            first = (
+                f"; the first that is finished is of {finished[0][0]}" if finished else ": none is finished"
+            )
+            raise InputError(f"{registry}: no checkpoint was known on {day or 'any day'}{first}")
+        return known[-1]
+
+    return known_on
 
 
 def write_registry_table(registry: Path, states: Mapping[date, RunState]) -> None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from atft.checkpoint_file import BEST
 from atft.daily.network_scorer import load_network
 from atft.daily.options import ListOptions, config_of_run
-from atft.daily.registry import known_run
+from atft.daily.registry import known_runs
 from atft.daily.scorer import RankMean, Scorer
 from atft.errors import InputError
 from atft.publish import read_json
@@ -36,7 +36,7 @@ def load_run(options: ListOptions) -> ScoringRun:
         # What stands beside a checkpoint has no say: both may come from anywhere.
         checkpoint = Path(options.ckpt_path)
         return ScoringRun(load_network(checkpoint, options.network), checkpoint.parent, None)
-    known = known_run(Path(options.registry), options.day) if options.registry else None
+    known = known_runs(Path(options.registry))(options.day) if options.registry else None
     return score_by(known or Path(str(options.run)), options)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from atft.callbacks.record.receipt import Coverage, Receipt
 from atft.crossval.run_state import RunState
-from atft.daily.registry import RECORD, TABLE, known_run, registry_states, write_registry_table
+from atft.daily.registry import RECORD, TABLE, known_runs, registry_states, write_registry_table
 from atft.errors import InputError
 
 
@@ -38,19 +38,26 @@ def test_the_checkpoint_of_a_day_is_the_newest_that_read_no_later_price(registry
         date(2016, 1, 1): "2015-04-10",  # the one after it is not finished
         None: "2015-04-10",
     }.items():
-        assert known_run(registry, day) == registry / known / "version_0"
+        assert known_runs(registry)(day) == registry / known / "version_0"
     with pytest.raises(
         InputError, match="was known on 2015-03-29; the first that is finished is of 2015-03-30"
     ):
-        known_run(registry, date(2015, 3, 29))
+        known_runs(registry)(date(2015, 3, 29))
+
+
+def test_a_registry_is_read_once_for_all_days(registry: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(registry, tmp_path / "copy")
+    known_on = known_runs(copy)
+    shutil.rmtree(copy)
+    assert known_on(date(2015, 4, 9)) == copy / "2015-03-30" / "version_0"
 
 
 def test_a_folder_that_is_no_registry_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no registry\.json there; python -m atft retrain makes a registry"):
-        known_run(tmp_path, None)
+        known_runs(tmp_path)(None)
     (tmp_path / RECORD).touch()
     with pytest.raises(InputError, match="no checkpoint was known on any day: none is finished"):
-        known_run(tmp_path, None)
+        known_runs(tmp_path)(None)
     assert registry_states(tmp_path / "absent") == {}
 
 

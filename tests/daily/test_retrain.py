@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from atft.crossval.run_state import RunState
-from atft.daily.registry import RECORD, TABLE, known_run
+from atft.daily.registry import RECORD, TABLE, known_runs
 from atft.daily.retrain import HELP, RetrainOptions, retrain, run, split_retrain_arguments
 from atft.errors import InputError, RunFailed
 
@@ -43,7 +43,7 @@ def test_due_runs_train_once_and_a_longer_panel_adds_to_them(
     assert [row["status"] for row in rows] == ["completed", "completed"] and rows[0][
         "val_rank_ic"
     ] == "0.0312"
-    assert known_run(registry, date(2015, 4, 14)) == registry / "2015-04-01" / "version_0"
+    assert known_runs(registry)(date(2015, 4, 14)) == registry / "2015-04-01" / "version_0"
 
     # Again, by the registry alone: nothing is due. With another question it is another registry.
     assert retrain(RetrainOptions(None, registry, None, 1), [], stub.program) == registry
