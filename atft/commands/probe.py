@@ -91,6 +91,7 @@ def _probe_files(command: str, arguments: list[str]) -> tuple[list["Finding"], P
     from atft.progress import Progress
 
     configs, words = take_options(arguments, "--config")
+    # Before the command's own words, which win.
     columns = _panel_words([file for _, file in configs])
     if {"--predictions", "--horizons"} <= {word.name for word in read_words(words)}:
         raise InputError("--horizons are of a panel; a predictions file has its own, leave it out")
