@@ -12,6 +12,7 @@ from inspect import isclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import yaml
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, Path):
         return str(value)
+    if isinstance(value, np.generic):  # one of np.logspace's learning rates, for instance
+        return _plain(value.item())
     if value is not None and not isinstance(value, str | int | float):
         raise TypeError(f"{type(value).__name__} is no value of a config")
     return value

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -34,6 +35,18 @@ def test_a_class_and_a_partial_of_one_have_a_name_in_yaml() -> None:
 )
 def test_what_has_no_name_in_yaml_is_null(factory: Any) -> None:
     assert class_config(factory) is None
+
+
+def test_numbers_of_numpy_are_written_as_plain_ones() -> None:
+    sizes = partial(ATFTGATFAN, hidden_size=np.int64(8), dropout=np.float32(0.5), linear_path=np.bool_(True))
+    config = class_config(sizes)
+    assert config is not None
+    assert config["init_args"] == {"hidden_size": 8, "dropout": 0.5, "linear_path": True}
+    objective = ObjectiveOptions(terms={"ic": 1.0}, horizon_weights=list(np.array([1.0, 2.0])))
+    optimizer = partial(torch.optim.AdamW, lr=np.float64(1e-5))
+    model = mapping_of(task_config(small_task(objective=objective, optimizer=optimizer)), "text")["model"]
+    assert model["optimizer"]["init_args"] == {"lr": 1e-5}
+    assert model["objective"]["horizon_weights"] == [1, 2]
 
 
 def test_a_task_is_written_with_its_classes_horizons_and_objective() -> None:

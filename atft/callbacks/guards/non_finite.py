@@ -3,8 +3,8 @@
 Reading a number from a GPU makes the CPU wait for it, so nothing is read per step: whether the step's gradient and
 each day's terms are finite stays on the device as flags. A gradient that is not finite is set to 0 there, which
 keeps NaN out of the weights; momentum and weight decay still move them. The flags are read every few steps, at an
-epoch's end and before any checkpoint: up to nine more steps are taken first, and no checkpoint is written. Cost: the
-gradient's norm and a few flags per block.
+epoch's end and before any checkpoint: up to nine more steps are taken first, and no checkpoint is written. Cost:
+the gradient's norm and a few flags per block.
 
 In precision 16-mixed a scaler multiplies the loss so that small gradients survive in float16; when a gradient
 overflows it skips the step and halves its factor, which is normal for the first steps. A factor below 1 means that
