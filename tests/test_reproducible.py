@@ -116,6 +116,11 @@ def test_a_run_that_a_stop_cut_off_within_an_epoch_goes_on_to_the_bits_of_an_uni
         (e["epoch"], e["step"], e["val/rank_ic"]) for e in other
     ]
     assert read_receipt(resumed).status == "completed"
+    steps = ["--name", "steps", "--trainer.max_steps", "7"]
+    assert atft("fit", "--config", config, *cache, *steps).code == 0
+    limited = tmp_path / "logs" / "steps" / "version_0"
+    assert (read_receipt(limited).status, read_receipt(limited).reason) == ("limited", "max_steps=7")
+    assert same(weights(cut), weights(limited))
 
 
 AVERAGE = {

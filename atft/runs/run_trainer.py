@@ -151,16 +151,23 @@ class RunTrainer(pl.Trainer):
 
     @property
     def should_stop(self) -> bool:
-        """Whether to stop now: it was asked to, and no optimiser step is open."""
-        return self._asked and not self._inside_step()
+        """Whether to stop now: it was asked to, or ``max_steps`` are taken, and no optimiser step is open.
+
+        By itself Lightning validates where it is asked to stop within an epoch, but not for ``max_steps``: early
+        stopping would find no metric.
+        """
+        return (self._asked or self._all_steps_taken()) and not self._inside_step()
 
     @should_stop.setter
     def should_stop(self, asked: bool) -> None:
-        if asked and not self._asked:
-            self.stopped_by = _asking()
-        # Lightning's callbacks write back what they read: inside a step that takes no one's request away.
-        if asked or not self._asked or not self._inside_step():
-            self._asked = asked
+        # Lightning's callbacks write back what they read: that is no request, and inside a step it takes none away.
+        if asked and not self._asked and not self._all_steps_taken():
+            self.stopped_by, self._asked = _asking(), True
+        if self._asked and not asked and not self._inside_step():
+            self._asked = False
+
+    def _all_steps_taken(self) -> bool:
+        return 0 <= self.max_steps <= self.global_step
 
     def _inside_step(self) -> bool:
         task = self.lightning_module

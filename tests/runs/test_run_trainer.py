@@ -7,7 +7,7 @@ from typing import Any
 import lightning.pytorch as pl
 import pytest
 import torch
-from lightning.pytorch.callbacks import Timer
+from lightning.pytorch.callbacks import EarlyStopping, Timer
 from lightning.pytorch.loops.utilities import _parse_loop_limits
 
 from atft.batch import DayBatch
@@ -41,6 +41,31 @@ def test_a_stop_inside_a_step_waits_for_its_last_block(
     assert run.stopped_by is asks
     assert "train/loss" in run.callback_metrics
     assert run_status(run, 1, True) == ("stopped", "StopsAt set trainer.should_stop")
+
+
+@IN_MEMORY
+@pytest.mark.parametrize(("most", "blocks"), [(1, 2), (4, 8), (3, 6)])
+def test_a_run_of_so_many_steps_validates_where_it_ends_within_an_epoch_and_nobody_asked_for_it(
+    most: int, blocks: int, make_batch: Callable[..., DayBatch], tmp_path: Path
+) -> None:
+    """Early stopping, which finds its metric, writes back what it reads."""
+    pairs = [make_batch(seed=s)._replace(closes_step=s % 2 == 1) for s in range(6)]
+    counts, watches = StopsAt(0), EarlyStopping("val/rank_ic", mode="max")
+    run = fit(
+        small_task(),
+        pairs,
+        tmp_path,
+        counts,
+        watches,
+        kind=RunTrainer,
+        val_blocks=pairs[:1],
+        max_epochs=3,
+        max_steps=most,
+        num_sanity_val_steps=0,
+    )
+    assert (counts.seen, run.global_step, run.stopped_by) == (blocks, most, None)
+    assert "val/rank_ic" in run.callback_metrics
+    assert run_status(run, 1, True) == ("limited", f"max_steps={most}")
 
 
 @pytest.mark.filterwarnings("ignore:`max_epochs` was not set")
