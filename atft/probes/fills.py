@@ -3,7 +3,8 @@
 A value that was carried forward repeats the one before it, a back-filled one repeats the one after it. Both leave a
 run of equal values. Three traces of the second kind: stocks that begin with a run (the warm-up of a window, filled
 backwards), runs that are nearer to what follows than to what came before, and repeated values that know the next
-day's return.
+day's return. A fourth is of interpolation: values exactly between the one before and the one after, in a column
+that is hardly ever straight elsewhere.
 """
 
 import numpy as np
@@ -15,6 +16,10 @@ from atft.probes.panel_grid import Cells, Marks
 MIN_RUNS = 30
 MAX_REPEATS = 0.2
 """Share of days on which a stock's value is yesterday's, above which repeats are the column's nature."""
+NEAR_ROWS = 40
+"""Rows to either side in which a price that moves by ticks makes the same step again."""
+MIN_STOCKS_BETWEEN, MIN_SHARE_BETWEEN, TIMES_BENDS = 10, 0.2, 5
+"""Stocks, and their share, with values exactly between others, more often than they bend by any one amount."""
 MIN_WARM_UP = 3
 """Days of equal values at a stock's beginning that count as a filled warm-up."""
 
@@ -34,6 +39,41 @@ def fill_suspect(name: str, values: Cells, next_ranks: Cells, present: Marks, co
     if text is None and 0 < repeats.sum() <= MAX_REPEATS * pairs:
         text = _asymmetry(rows, repeats, columns) or _knows_next(values, next_ranks, columns)
     return Suspect(name, text) if text else None
+
+
+def interpolation_suspect(name: str, values: Cells, log_return: Cells, present: Marks) -> Suspect | None:
+    """Accuse a column with values exactly between the one before and the one after that is hardly ever straight.
+
+    Straight lines of honest columns are other ones: ages, a mean of prices that stay where they are, equal steps by
+    ticks. So a place counts where the price moves, by a step that the stock does not make near by.
+    """
+    rows, log_return = _rows_in_turn(values, present).astype(np.float64), _rows_in_turn(log_return, present)
+    step, size = np.diff(rows, axis=0), np.abs(rows)
+    bend = np.abs(np.diff(step, axis=0))
+    # To the rounding of float32 numbers.
+    width = 4 * float(np.finfo(np.float32).eps) * np.maximum(np.maximum(size[2:], size[1:-1]), size[:-2])
+    moved = np.isfinite(log_return) & (log_return != 0)
+    judged = np.isfinite(bend) & moved[1:-1] & moved[2:]
+    straight = judged & (bend <= width) & (np.abs(step[1:]) > 4 * width)
+    if straight.sum() < MIN_RUNS:
+        return None
+    count = judged.sum(axis=0)
+    nature = straight.sum(axis=0) > MAX_REPEATS * count
+    straight &= ~_usual_steps(np.abs(step), straight, width)
+    times, bends = straight.sum(axis=0), np.zeros(len(count))
+    for stock in np.flatnonzero(times):
+        other = judged[:, stock] & ~straight[:, stock]
+        amounts = np.round(bend[other, stock] / (2 * width[other, stock].max(initial=1e-30)))
+        bends[stock] = np.unique(amounts, return_counts=True)[1].max(initial=1) - 1
+    accused = (times >= 2) & ~nature & (times > TIMES_BENDS * bends)
+    least = max(MIN_STOCKS_BETWEEN, MIN_SHARE_BETWEEN * (count > 0).sum())
+    if accused.sum() < least or times[accused].sum() < MIN_RUNS:
+        return None
+    return Suspect(
+        name,
+        f"{times[accused].sum():,} values of {accused.sum()} stocks are exactly between the one before and the one "
+        f"after, which others hardly ever are: gaps were filled by interpolation",
+    )
 
 
 def _rows_in_turn(values: Cells, present: Marks) -> Cells:
@@ -133,3 +173,16 @@ def _knows_next(values: Cells, next_ranks: Cells, columns: int) -> str | None:
         f"{use.sum():,} values equal the next day's, and rank with the next day's return ({correlation:+.2f}): "
         f"gaps were filled backwards"
     )
+
+
+def _usual_steps(step: Cells, straight: Marks, width: Cells) -> Marks:
+    """Straight places whose step the stock also makes in other rows near by."""
+    in_line = np.zeros(step.shape, dtype=bool)
+    in_line[:-1] |= straight
+    in_line[1:] |= straight
+    here, other = step[:-1], np.where(in_line, np.nan, step)[:-1]
+    usual = np.zeros(straight.shape, dtype=bool)
+    for apart in range(1, min(NEAR_ROWS, len(here))):
+        usual[:-apart] |= np.abs(here[:-apart] - other[apart:]) <= width[:-apart]
+        usual[apart:] |= np.abs(here[apart:] - other[:-apart]) <= width[apart:]
+    return usual

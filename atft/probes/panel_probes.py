@@ -12,7 +12,7 @@ import numpy as np
 from atft.features.survivors import leavers, survivors_text, too_few_leave
 from atft.panel import PanelSchema
 from atft.probes.duplicates import MIN_COLUMNS, RowDigests, duplicate_suspect
-from atft.probes.fills import fill_suspect
+from atft.probes.fills import fill_suspect, interpolation_suspect
 from atft.probes.finding import Finding, Suspect, cannot_tell, conclude_probe
 from atft.probes.future import (
     Futures,
@@ -122,7 +122,10 @@ def _column_findings(
                     file_scaling_suspect(name, whole, grid.day_of_row, count)
                     or stock_scaling_suspect(name, values, grid.present)
                 ),
-                "back-filled gaps": fill_suspect(name, values, futures.next_return, grid.present, count),
+                "back-filled gaps": (
+                    fill_suspect(name, values, futures.next_return, grid.present, count)
+                    or interpolation_suspect(name, values, log_return, grid.present)
+                ),
             }
         for probe, suspect in by_probe.items():
             suspects[probe].append(suspect)

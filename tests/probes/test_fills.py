@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from scipy.stats import binom, norm, rankdata
 
-from atft.probes.fills import fill_suspect
+from atft.probes.fills import fill_suspect, interpolation_suspect
 from atft.probes.finding import FALSE_ALARM, Suspect
 from atft.probes.rank_correlations import scaled_ranks, shift_days
 
@@ -162,3 +162,74 @@ def test_values_that_agree_by_chance_say_nothing_of_gaps() -> None:
     rows = np.random.default_rng(4).integers(0, 40, (200, 60)).astype(float)
     ranks = scaled_ranks(rows, np.ones(rows.shape, dtype=bool))
     assert fill_suspect("x", rows, ranks, np.ones(rows.shape, dtype=bool), 1) is None
+
+
+def interpolated(values: np.ndarray, holes: np.ndarray) -> np.ndarray:
+    frame = pl.DataFrame(np.where(holes, np.nan, values)).fill_nan(None)
+    return frame.select(pl.all().interpolate()).to_numpy().astype(np.float32)
+
+
+@pytest.mark.parametrize("values", [RETURNS, WALK, np.exp(WALK / 10)], ids=["noise", "walk", "level"])
+def test_gaps_filled_by_interpolation_are_accused_and_the_column_itself_is_not(values: np.ndarray) -> None:
+    suspect = interpolation_suspect("x", interpolated(values, HOLES), RETURNS, HERE)
+    assert suspect is not None and "of 40 stocks are exactly between" in suspect.evidence
+    assert interpolation_suspect("x", values.astype(np.float32), RETURNS, HERE) is None
+    assert interpolation_suspect("x", filled(values, forward=True), RETURNS, HERE) is None
+    assert interpolation_suspect("x", interpolated(values, HOLES), np.full(HERE.shape, np.nan), HERE) is None
+
+
+def test_ten_stocks_and_a_fifth_of_all_must_have_two_values_exactly_between_others_thirty_in_all() -> None:
+    for stocks, each, accused in (
+        (9, 4, False),
+        (10, 3, True),
+        (10, 2, False),
+        (30, 1, False),
+        (15, 2, True),
+    ):
+        holes = np.zeros((DAYS, STOCKS), dtype=bool)
+        holes[10 : 10 + 10 * each : 10, :stocks] = True
+        suspect = interpolation_suspect("x", interpolated(RETURNS, holes), RETURNS, HERE)
+        assert (suspect is not None) == accused, (stocks, each)
+        assert suspect is None or suspect.evidence.startswith(f"{stocks * each} values of {stocks} stocks")
+    some = np.tile(interpolated(RETURNS, holes), 2)
+    some[:, STOCKS:] = np.random.default_rng(5).standard_normal((DAYS, STOCKS))
+    moves = np.random.default_rng(6).standard_normal(some.shape)
+    for count, accused in ((75, True), (76, False)):
+        present = np.ones((DAYS, count), dtype=bool)
+        assert (interpolation_suspect("x", some[:, :count], moves[:, :count], present) is not None) == accused
+
+
+@pytest.mark.parametrize("ticks", [2, 8])
+def test_honest_straight_lines_are_not_taken_for_interpolation(ticks: int) -> None:
+    rng, days, stocks = np.random.default_rng(7), 3000, 20
+    moves = np.where(rng.random((days, stocks)) < 0.3, 0, rng.integers(-ticks, ticks + 1, (days, stocks)))
+    traded = 1000 + np.cumsum(moves, axis=0)
+    # Prices adjusted for a dividend each quarter: a tick is another number in each.
+    quarter = np.arange(days)[:, None] // 63
+    adjusted = traded * 0.01 * (0.98 ** rng.random((1, stocks))) ** quarter
+    log_return = np.where(moves == 0, 0, np.diff(np.log(adjusted), axis=0, prepend=np.nan))
+    age = np.arange(days)[:, None] + 7.5 * np.arange(stocks)
+    a_month = adjusted[np.arange(days) // 21 * 21]
+    honest = {
+        "price": adjusted,
+        "mean of prices": pl.DataFrame(adjusted).select(pl.all().rolling_mean(20)).to_numpy(),
+        "mean of a few prices": pl.DataFrame(adjusted).select(pl.all().rolling_mean(3)).to_numpy(),
+        "mean of what is renewed monthly": pl.DataFrame(a_month).select(pl.all().rolling_mean(63)).to_numpy(),
+        "age": age,
+        "age of a few rows": np.where(np.arange(days)[:, None] % 20 < 5, age, rng.random(age.shape)),
+        "ticks": moves,
+        "position": traded,
+    }
+    here = np.ones(adjusted.shape, dtype=bool)
+    for name, values in honest.items():
+        assert interpolation_suspect("x", values.astype(np.float32), log_return, here) is None, name
+
+
+def test_columns_that_are_straight_by_nature_and_gaps_of_two_rows_carried_forward_are_not_accused() -> None:
+    steps = np.random.default_rng(8).standard_normal((DAYS, STOCKS))[np.arange(DAYS) // 21 * 21]
+    mean = pl.DataFrame(steps).select(pl.all().rolling_mean(63)).to_numpy()
+    carried = RETURNS.copy()
+    for row in range(10, DAYS, 20):
+        carried[row : row + 2] = carried[row - 1]
+    for values in (mean, carried):
+        assert interpolation_suspect("x", values.astype(np.float32), RETURNS, HERE) is None
