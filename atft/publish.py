@@ -25,30 +25,32 @@ UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDI
 def published(path: Path, durable: bool = True) -> Iterator[Path]:
     """Give a path beside ``path`` to write to; rename it to ``path`` when the block ends well, else remove it.
 
-    A ``durable`` file is flushed to the disk first, so that it is whole after a power cut too; what is rewritten
-    every second means nothing then. A disk that is full or cannot be written raises; see `disk_errors`.
+    A symbolic link is followed. A ``durable`` file is flushed to the disk first, so that it is whole after a power
+    cut too; what is rewritten every second means nothing then. A disk that is full or cannot be written raises; see
+    `disk_errors`.
 
     Raises:
         InputError: ``path`` is a folder, a pipe or a device such as ``/dev/null``, which the rename would replace.
     """
-    beside = path.parent / f".{path.name}.{_host()}.{os.getpid()}.tmp"
-    try:
-        with disk_errors(path):
-            if path.exists() and not path.is_file():
-                kind = "a folder" if path.is_dir() else "a pipe or device"
-                raise InputError(f"{path}: cannot write there ({kind}); name a file")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if durable:
-                _remove_abandoned(path.parent.glob(f".{escape(path.name)}.*.tmp"))
+    with disk_errors(path):
+        if path.exists() and not path.is_file():
+            kind = "a folder" if path.is_dir() else "a pipe or device"
+            raise InputError(f"{path}: cannot write there ({kind}); name a file")
+        target = path.resolve() if path.is_symlink() else path  # a link goes on leading to the file
+        beside = target.parent / f".{target.name}.{_host()}.{os.getpid()}.tmp"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if durable:
+            _remove_abandoned(target.parent.glob(f".{escape(target.name)}.*.tmp"))
+        try:
             beside.touch()  # a folder that takes no files says so before the work, not after it
             yield beside
             if durable:
                 with beside.open("rb") as written:
                     os.fsync(written.fileno())
-            beside.replace(path)
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
+            beside.replace(target)
+        finally:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
 
 
 def remove_abandoned(folder: Path) -> None:

@@ -71,15 +71,27 @@ def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
 def test_a_folder_a_pipe_or_a_device_is_an_error_before_the_work_and_stays_what_it_is(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "link").symlink_to("/dev/null")
+    (tmp_path / "link").symlink_to("pipe")
     for name, kind in (("folder", "a folder"), ("pipe", "a pipe or device"), ("link", "a pipe or device")):
         with (
             pytest.raises(InputError, match=rf"{name}: cannot write there \({kind}\); name a file"),
             published(tmp_path / name),
         ):
             raise AssertionError("the work has begun")
-    assert (tmp_path / "pipe").is_fifo() and Path("/dev/null").is_char_device()
+    assert (tmp_path / "pipe").is_fifo() and (tmp_path / "link").is_symlink()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder", "link", "pipe"]
+
+
+def test_a_link_goes_on_leading_to_the_file_that_is_written(tmp_path: Path) -> None:
+    for name in ("there.txt", "not/yet/there.txt"):
+        file, link = tmp_path / "files" / name, tmp_path / "link.txt"
+        link.unlink(missing_ok=True)
+        link.symlink_to(file)
+        if name == "there.txt":
+            publish_text(file, "former")
+        publish_text(link, "new")
+        assert link.is_symlink() and file.read_text() == "new"
+        assert [path.name for path in file.parent.iterdir() if path.is_file()] == ["there.txt"]
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "a b", "x" * 81, "a\n"])
