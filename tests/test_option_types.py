@@ -56,8 +56,11 @@ def test_an_option_of_another_type_is_one_line(kind: str, options: dict[str, Any
 
 
 def test_what_is_written_as_a_text_or_counts_as_a_number_is_taken() -> None:
-    atft.PanelOptions(cast(Any, Path("panel.parquet")))
-    atft.CacheOptions(dir=cast(Any, Path("cache")), min_date=cast(Any, date(2015, 1, 1)))
+    assert atft.PanelOptions(cast(Any, Path("panel.parquet"))) == atft.PanelOptions("panel.parquet")
+    cache = atft.CacheOptions(dir=cast(Any, Path("cache")), min_date=cast(Any, date(2015, 1, 1)))
+    assert cache == atft.CacheOptions(dir="cache", min_date="2015-01-01")
+    eras = atft.PanelSchema(first_era=cast(Any, date(2003, 1, 3)))
+    assert eras == atft.PanelSchema(first_era="2003-01-03")
     atft.PanelSchema(features=cast(Any, ("x_*",)))
     atft.LoaderOptions(lookback=cast(Any, np.int64(20)))
     atft.ObjectiveOptions(terms={"ic": 1, "ndcg": {"weight": np.float32(0.1), "temperature": 1}})  # type: ignore
