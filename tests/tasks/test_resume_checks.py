@@ -111,12 +111,16 @@ def test_callbacks_of_another_structure_are_named_or_fit(
         (("loops", "fit_loop", "epoch_loop.batch_progress", "total", "ready"), 10**30),
         (("loops", "fit_loop", "epoch_loop.batch_progress", "total", "unknown"), 1),
         (("loops", "fit_loop", "state_dict", "combined_loader"), [{"epoch": 9, "done": 0, "steps": 0}]),
+        (("loops", "fit_loop", "state_dict", "combined_loader"), [{"epoch": 2, "done": -1, "steps": 0}]),
         (("global_step",), 3),
         (("epoch",), 0),
         (("optimizer_states",), []),
         (("lr_schedulers",), []),
         (("lr_schedulers", 0, "base_lrs", 0), 0.5),
         (("lr_schedulers", 0, "eta_min_ratio"), 10**29),
+        (("lr_schedulers", 0, "warmup_epochs"), 0.7),
+        (("lr_schedulers", 0, "_last_lr"), [0.1, 0.1]),
+        (("optimizer_states", 0, "param_groups", 0, "name"), 3),
         (("loops",), {}),
         (("optimizer_states", 0, "param_groups", 0, "lr"), float("nan")),
         (("optimizer_states", 0, "param_groups", 0, "params", 0), 5),
@@ -130,6 +134,20 @@ def test_counts_and_settings_that_contradict_each_other_are_found(
 ) -> None:
     with pytest.raises(InputError, match=r"^checkpoint: "):
         check(changed(last, place, value))
+
+
+def test_a_callbacks_best_value_is_one_number(
+    check: Callable[[dict[str, Any]], None], last: dict[str, Any]
+) -> None:
+    (stopping,) = (key for key in last["callbacks"] if key.startswith("EarlyStopping"))
+    with pytest.raises(InputError, match=r"EarlyStopping.best_score is not a tensor of shape \(\)"):
+        check(changed(last, ("callbacks", stopping, "best_score"), torch.zeros(7)))
+
+
+def test_a_checkpoint_that_does_not_name_its_optimiser_is_compared_by_its_settings(
+    check: Callable[[dict[str, Any]], None], last: dict[str, Any]
+) -> None:
+    check(changed(last, ("atft", "optimizer")))
 
 
 def test_an_optimiser_of_other_settings_than_the_configs_is_an_error(
