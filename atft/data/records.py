@@ -27,7 +27,7 @@ import pyarrow as pa
 from jaxtyping import Bool, Float, Float32, Int16, Int32
 
 from atft.data.row_finder import RowFinder
-from atft.errors import InputError
+from atft.errors import InputError, listed
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -255,7 +255,11 @@ class RecordFile:
         self._checked = bytearray([written_here]) * len(record.crcs)
 
     def _error(self, what: str) -> InputError:
-        return InputError(f"{self.path}: {what}; delete its folder to build it again")
+        # A cache that is built again takes its days from another one that has them: from the same damaged file.
+        files = self.path.parent.parent.glob(f"[!.]*/{self.path.name}") if self.path.exists() else ()
+        others = [file.parent.name for file in files if file != self.path and file.samefile(self.path)]
+        more = f", with the caches that share the file: {listed(others)}" if others else ""
+        return InputError(f"{self.path}: {what}; delete its folder to build it again{more}")
 
     def check(self, indices: Iterable[int]) -> None:
         """Compare the batches' bytes with their checksums, and raise where they differ."""

@@ -90,6 +90,24 @@ def test_a_missing_truncated_or_damaged_file_is_named_at_open(make_cache: Make, 
         shutil.rmtree(copy)
 
 
+def test_a_damaged_file_names_the_caches_that_share_it_and_without_them_is_built_again(
+    make_panel: Callable[..., Path], make_cache: Make
+) -> None:
+    panel = make_panel()
+    one, other = make_cache(panel), make_cache(panel, graph=None)
+    record = one.manifest.files["days"]
+    _flip(one.path / "days.arrow", record.offsets[70] + 300)
+    os.utime(one.path / "days.arrow", ns=(record.mtime_ns, record.mtime_ns))
+    for cache, names in ((one, other.path.name), (other, one.path.name)):
+        with pytest.raises(InputError, match=rf"delete its folder .* that share the file: {names}$"):
+            verify_cache(cache.path)
+    shutil.rmtree(one.path)
+    with pytest.raises(InputError, match=rf"record 70 is damaged .* share the file: {other.path.name}$"):
+        make_cache(panel)
+    shutil.rmtree(other.path)
+    verify_cache(make_cache(panel).path)
+
+
 def test_the_graph_of_a_day_is_that_of_the_latest_refresh(make_cache: Make) -> None:
     cache = make_cache()
     every = np.arange(cache.stocks)
