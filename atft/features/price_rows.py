@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from atft.cells import CellRange, first_true, read_codes, read_names, read_numbers, sorted_texts
 from atft.dates import DayReader, date_of
-from atft.errors import InputError, listed
+from atft.errors import InputError, check_unique, listed
 from atft.features.price_dialects import (
     ADJUSTED,
     DAILY,
@@ -140,11 +140,11 @@ def _part(file: PriceFile, batch: pa.RecordBatch, first_row: int, days: DayReade
     elif "" in bars:
         names = f"name it, {columns_option('code')}"
         _check_one_row_a_day(file.path, date, "no column of codes is known, and", names)
-        code = _codes_of_blocks([code_of_file(file.path)[0]], rows)
+        code = _codes_of_blocks(file.path, [code_of_file(file.path)[0]], rows)
     else:
         names = f"where they are of several codes, {columns_option('code', 'close')}"
         _check_one_row_a_day(file.path, date, f"read as {layout.dialect} with a row a day, but", names)
-        code = _codes_of_blocks(list(bars), rows)
+        code = _codes_of_blocks(file.path, list(bars), rows)
     # Of a wide table one code after the other, so that columns are copied and no cell is looked at by itself.
     unknown = np.full(rows, np.nan, dtype=np.float32)
     prices = {}
@@ -171,10 +171,12 @@ def _part(file: PriceFile, batch: pa.RecordBatch, first_row: int, days: DayReade
     )
 
 
-def _codes_of_blocks(codes: list[str], rows: int) -> pa.Array:
-    """One code after the other, each of so many rows."""
+def _codes_of_blocks(path: Path, codes: list[str], rows: int) -> pa.Array:
+    """One code after the other, each of so many rows; read as the cells of a column of codes are."""
+    names = read_codes(pa.array(codes, pa.string()), CellRange(path, "header"))
+    check_unique(path, names.to_pylist())
     index = np.repeat(np.arange(len(codes), dtype=np.int32), rows)
-    return pa.DictionaryArray.from_arrays(pa.array(index), pa.array(codes, pa.string()))
+    return pa.DictionaryArray.from_arrays(pa.array(index), names)
 
 
 def _check_daily(column: pa.Array, cells: CellRange) -> None:

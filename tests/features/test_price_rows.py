@@ -200,6 +200,13 @@ def test_a_row_that_a_file_of_one_stock_repeats_is_a_duplicate(frame: pl.DataFra
     assert grid.codes == ["AAPL"] and grid.exclusions["duplicate"] == 1
 
 
+def test_a_whole_number_of_a_header_is_the_code_that_it_is_in_a_column(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("date,1301.0,0050\n2015-03-02,1,2\n2015-03-03,1,2\n")
+    assert read(tmp_path / "p.csv").codes == ["0050", "1301"]
+    (tmp_path / "q.csv").write_text("date,1301.0,1301\n2015-03-02,1,2\n2015-03-03,1,2\n")
+    assert fault(tmp_path / "q.csv") == "q.csv: two columns are named '1301'; rename or drop one"
+
+
 def test_a_word_in_a_wide_table_is_named(tmp_path: Path) -> None:
     (tmp_path / "p.csv").write_text("date,AAPL,MSFT\n2015-03-02,1,x\n2015-03-03,1,1\n")
     assert fault(tmp_path / "p.csv") == "p.csv: column 'MSFT', row 1: 'x' is not a number; correct it"
