@@ -105,7 +105,8 @@ def read_scores(path: str | Path, split: str | None = None, horizon: int | None 
             raise InputError(f"{where}: no rows of horizon {horizon}; it has {', '.join(map(str, known))}")
         leave_out("other horizon", horizons != horizon)
     chosen = _chosen_rows(rows, keep)
-    member, causal = _members(chosen, notes), chosen.numbers.get("causal")
+    member, causal = _members(chosen, notes), chosen.numbers.get("causal", np.empty(0))
+    causal = causal[~np.isnan(causal)]
     scores = ScoreRows(
         rows=chosen,
         horizon=horizons[keep],
@@ -113,7 +114,7 @@ def read_scores(path: str | Path, split: str | None = None, horizon: int | None 
         dropped={reason: count for reason, count in dropped.items() if count},
         notes=notes,
         split=split,
-        causal=None if causal is None else bool((causal != 0).all()),
+        causal=bool(causal.all()) if len(causal) else None,
     )
     if horizon in (None, 1) or not of_one_day.any():
         return scores

@@ -173,8 +173,8 @@ def test_seeds_that_are_no_float32_stay_apart(suffix: str, tmp_path: Path) -> No
 def test_a_fold_that_trained_after_its_days_is_not_causal(tmp_path: Path) -> None:
     frame = foreign_frame(days=12)
     assert read_scores(write_foreign(tmp_path / "a.parquet", frame)).causal is None
-    for causal in (True, False):
-        path = write_foreign(tmp_path / "a.parquet", frame.with_columns(causal=pl.lit(causal)))
+    for causal in (True, False, None):
+        path = write_foreign(tmp_path / "a.parquet", frame.with_columns(causal=pl.lit(causal, pl.Boolean)))
         assert read_scores(path).causal is causal
 
 
