@@ -20,7 +20,7 @@ class CommonRows(NamedTuple):
     """One horizon of several files on the days and stocks that all have."""
 
     table: HorizonScores
-    """Present where all files have a score; each column from the first file that has it, the score too."""
+    """Present where all files have a score; each column from the first file with a value in it, the score too."""
     scores: dict[str, Scores]
     """File -> its scores."""
     dropped: dict[str, tuple[int, int]]
@@ -56,7 +56,7 @@ def common_rows(tables: Mapping[str, HorizonScores]) -> CommonRows:
     for name, table in aligned.items():
         for column, values in table.columns.items():
             cells = np.where(present, values[kept], np.nan).astype(np.float32)
-            if column not in columns:
+            if not np.isfinite(columns.get(column, np.nan)).any():
                 columns[column] = cells
             elif column in ("target", "target_lag1"):
                 notes += _differing(name, column, cells, columns[column], horizon)

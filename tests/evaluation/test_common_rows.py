@@ -45,10 +45,13 @@ def test_columns_come_from_the_first_file_that_has_them_and_unknown_targets_from
     nan = np.nan
     a = scored([1], "AB", [[1, 2]], target=[[nan, 0.02]])
     b = scored([1], "AB", [[2, 1]], target=[[0.01, 0.02]], return_1d=[[0.5, 0.6]])
-    found = common_rows({"a": a, "b": b})
-    assert found.table.columns["target"].tolist() == [[np.float32(0.01), np.float32(0.02)]]
-    assert found.table.columns["return_1d"].tolist() == [[0.5, np.float32(0.6)]]
-    assert found.notes == []
+    # A column without a value is none.
+    empty = scored([1], "AB", [[1, 2]], target=[[nan, 0.02]], return_1d=[[nan, nan]])
+    for first in (a, empty):
+        found = common_rows({"a": first, "b": b})
+        assert found.table.columns["target"].tolist() == [[np.float32(0.01), np.float32(0.02)]]
+        assert found.table.columns["return_1d"].tolist() == [[0.5, np.float32(0.6)]]
+        assert found.notes == []
 
 
 def test_targets_that_differ_by_more_than_rounding_are_said() -> None:
