@@ -33,7 +33,8 @@ def words_of_panel(words: Sequence[str]) -> list[str]:
     Adds the shipped config ``prices`` where no config is named, and the dates of a split where none has one.
 
     Raises:
-        InputError: a panel is named too, the prices or an option cannot be used, or the days are too few to split.
+        InputError: a panel is named too, or a period of the split without its training days; the prices or an
+            option cannot be used; or the days are too few to split.
     """
     check_one_path(words)
     taken, rest = take_options(words, "--prices", PREFIX)
@@ -43,13 +44,18 @@ def words_of_panel(words: Sequence[str]) -> list[str]:
     if "--config" not in names:
         rest = ["--config", DEFAULT_CONFIG, *rest]
     keys = keys_of_words(rest)
+    given = [period for period in SHARES if keys.get(f"data.split.{period}") is not None]
+    if given and "train" not in given:  # the shares would take its place
+        raise InputError(
+            f"data.split.{given[0]} is given without data.split.train; give both, or none for shares of the days"
+        )
     # A value that is no whole number is the parser's to name, when it sees all keys.
     horizons = keys.get("model.horizons")
     horizons = [h for h in horizons if type(h) is int and h > 0] if isinstance(horizons, list) else []
     options = [f"--{name.removeprefix(PREFIX)}={value}" for name, value in taken if name != "--prices"]
     panel, features = prices_panel(dict(taken)["--prices"], options, horizons)
     rest += ["--data.panel.path", str(panel), "--data.panel.simulate", "null"]
-    if keys.get("data.split.train") is None:
+    if not given:
         longest = max(horizons or features.horizons) + features.lag
         embargo = keys.get("data.split.embargo_days")
         split = split_by_share(panel, longest, embargo if type(embargo) is int and embargo >= 0 else 20)

@@ -113,6 +113,16 @@ def test_a_value_comes_from_the_last_config_or_word_that_has_it(tmp_path: Path) 
     }
 
 
+@pytest.mark.parametrize("period", ["val", "test"])
+def test_a_period_that_the_user_names_is_not_replaced_by_a_share(
+    period: str, atft: Callable[..., Any]
+) -> None:
+    words = ["--prices", "none", f"--data.split.{period}", "[2015-03-02, 2015-03-31]"]
+    assert atft("fit", *words).error_line == (
+        f"data.split.{period} is given without data.split.train; give both, or none for shares of the days"
+    )
+
+
 def test_prices_and_a_panel_and_an_unknown_option_of_features_are_one_line(atft: Callable[..., Any]) -> None:
     both = atft("fit", "--prices", "a.csv", "--data.panel.path", "b.parquet")
     assert both.error_line == "--prices makes the panel; leave --data.panel.path out, or --prices"
