@@ -223,7 +223,7 @@ class DayData(pl.LightningDataModule):
         if self.predict_dates is None and (fold := self.fold_dates) is not None:
             return fold_days_to_score(cache, fold, lookback)
         first, last = self.split_options.val[0], cache.manifest.dates[-1].isoformat()
-        asked = self.predict_dates or [first, max(first, last)]
+        asked = [first, max(first, last)] if self.predict_dates is None else self.predict_dates
         return days_to_score(cache, "data.predict", asked, lookback)
 
     def split_of(self, day: date) -> str:

@@ -110,6 +110,7 @@ def test_the_schema_of_a_frame_is_the_callers(tiny_run: Any, tmp_path: Path) -> 
         ({"task": 1}, "predict(task, data): task must be a RankingTask, got 1"),
         ({"data": "panel.parquet"}, "predict(task, data): data must be a DayData, got 'panel.parquet'"),
         ({"days": date(2015, 4, 20)}, "predict: days must be [from, to], two ISO dates, got datetime.date"),
+        ({"days": []}, "data.predict must be [from, to], two ISO dates, got []"),
         ({"accelerator": "gpuu"}, "predict: You selected an invalid accelerator name"),
         ({"precision": "fp7"}, "predict: Precision 'fp7' is invalid"),
         ({"precision": "bf16-true"}, "trainer.precision bf16-true rounds the weights"),
