@@ -1,4 +1,4 @@
-"""24 planted leaks, all of which `python -m atft probe` must find, and clean data, on which it must find none.
+"""30 planted leaks, all of which `python -m atft probe` must find, and clean data, on which it must find none.
 
     python benchmarks/leaks.py [--prices FILE] [--real] [--only NAME ...]
 
@@ -69,6 +69,11 @@ def of_stock(column: str, function: Callable[[pl.Expr], pl.Expr]) -> pl.Expr:
     return function(pl.col(column)).over("code", order_by="date")
 
 
+def quantile(share: float) -> pl.Expr:
+    """A quantile of the feature over the whole file."""
+    return pl.col(FEATURE).quantile(share, "linear")
+
+
 def price() -> pl.Expr:
     """A stock's close, but for a factor."""
     return pl.col(RETURN).fill_null(0).log1p().cum_sum().over("code", order_by="date").exp()
@@ -88,6 +93,20 @@ def back_filled(frame: pl.DataFrame) -> pl.DataFrame:
     lost = pl.Series(np.random.default_rng(1).random(len(frame)) < 1 / 6)
     holes = frame.with_columns(x_planted=pl.when(lost).then(None).otherwise(pl.col(FEATURE)))
     return in_file_order(holes.with_columns(x_planted=of_stock("x_planted", lambda x: x.backward_fill())))
+
+
+def interpolated(frame: pl.DataFrame) -> pl.DataFrame:
+    """A tenth of the values is lost and filled by interpolation."""
+    lost = pl.Series(np.random.default_rng(4).random(len(frame)) < 0.1)
+    holes = frame.with_columns(x_planted=pl.when(lost).then(None).otherwise(pl.col(FEATURE)))
+    return in_file_order(holes.with_columns(x_planted=of_stock("x_planted", lambda x: x.interpolate())))
+
+
+def market_of_the_days_around(frame: pl.DataFrame) -> pl.DataFrame:
+    """The mean of the market's returns of ten days before and after, for all stocks alike."""
+    market = frame.group_by("date").agg(x_planted=pl.col(RETURN).mean()).sort("date")
+    mean = market.with_columns(pl.col("x_planted").rolling_mean(21, center=True, min_samples=11))
+    return in_file_order(frame.join(mean, on="date", how="left"))
 
 
 def universe_of_today(frame: pl.DataFrame) -> pl.DataFrame:
@@ -138,6 +157,10 @@ PANELS: dict[str, tuple[str, Plant]] = {
         "whole-period scaling",
         with_column(((pl.col(FEATURE) - pl.col(FEATURE).mean()) / pl.col(FEATURE).std()).cast(pl.Float32)),
     ),
+    "robust scaler fitted before the split": (
+        "whole-period scaling",
+        with_column((pl.col(FEATURE) - quantile(0.5)) / (quantile(0.75) - quantile(0.25))),
+    ),
     "rank over all dates": (
         "whole-period scaling",
         with_column((pl.col(FEATURE).rank() / pl.col(FEATURE).count()).cast(pl.Float32)),
@@ -148,12 +171,22 @@ PANELS: dict[str, tuple[str, Plant]] = {
         "future",
         with_column(of_stock(RETURN, lambda x: x.rolling_mean(21, center=True, min_samples=11))),
     ),
+    "centred volatility": (
+        "future",
+        with_column(of_stock(RETURN, lambda x: x.rolling_std(21, center=True, min_samples=11))),
+    ),
+    "market of the days around": ("market-wide future", market_of_the_days_around),
     "null before a fall": ("future", with_column(pl.when(pl.col("target_1d") > 0).then(pl.col(FEATURE)))),
     "back-filled gaps": ("back-filled gaps", back_filled),
+    "interpolated gaps": ("back-filled gaps", interpolated),
     "neighbour's future": ("neighbours' future", tomorrow_of_another),
     "target among the features": (
         "label in a column",
         with_column(pl.col("target_5d").sign() * pl.col("target_5d").abs().sqrt()),
+    ),
+    "unknown labels filled with 0": (
+        "label's days",
+        lambda f: in_file_order(f.with_columns(pl.col("^target_.*$").fill_null(0))),
     ),
     "label lagged by three days of five": (
         "label in a column",
@@ -213,6 +246,16 @@ def padded(scores: pl.DataFrame) -> pl.DataFrame:
     return before.with_columns(copied).select(scores.columns).sort("date", "horizon", "code")
 
 
+def invented(scores: pl.DataFrame) -> pl.DataFrame:
+    """A tenth of the stocks is there a second time, under other codes and with scores that know their labels."""
+    codes = scores["code"].unique().sort().gather_every(10)
+    known = pl.col("target").fill_null(0)
+    copies = scores.filter(pl.col("code").is_in(codes.implode())).with_columns(
+        code="new" + pl.col("code"), score=pl.col("score") + 0.1 * pl.col("score").std() * known / known.std()
+    )
+    return pl.concat([scores, copies]).sort("date", "horizon", "code")
+
+
 def stale(scores: pl.DataFrame) -> pl.DataFrame:
     """Every fifth day has the scores of the day before."""
     day = pl.col("date").rank("dense")
@@ -245,6 +288,7 @@ PREDICTIONS: dict[str, tuple[str, Plant]] = {
         lambda f: f.with_columns(target=pl.when(~wrong_bets()).then("target")),
     ),
     "test rows chosen by their label": ("rows chosen by label", chosen_by_label),
+    "rows of stocks that the panel lacks": ("rows chosen by label", invented),
     "padded with stale rows": ("stale rows", padded),
     "scores of the day before": ("stale scores", stale),
 }
