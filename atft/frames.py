@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from atft.errors import InputError, one_line
-from atft.parquet import table_file
+from atft.parquet import check_file, open_parquet, table_file
 
 UNNAMED_INDEX = "__index_level_0__"
 """What pandas calls an index without a name in a Parquet file."""
@@ -110,7 +110,7 @@ def frame_digest(table: pa.Table) -> str:
 
 
 def write_frame(frame: Any, folder: str | Path, pairs: bool = False, keys: Sequence[str] = ()) -> Path:
-    """Write a frame to ``folder`` as a panel file, where it is not there yet, and return its path.
+    """Write a frame to ``folder`` as a panel file, where it is not there yet undamaged, and return its path.
 
     ``pairs`` and ``keys`` are those of `arrow_table`.
 
@@ -126,10 +126,20 @@ def write_frame(frame: Any, folder: str | Path, pairs: bool = False, keys: Seque
                 f"cast it to text or numbers, or leave it out"
             )
     path = Path(folder) / f"frame-{frame_digest(table)[:DIGEST_DIGITS]}.parquet"
-    if not path.exists():
+    if not _is_whole(path):
         with table_file(path, compression="zstd") as append:
             append(table, None)
     return path
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a frame's file is there and undamaged: the user, who never saw it, could not write it again."""
+    try:
+        check_file(path)
+        open_parquet(path).close()
+    except InputError:
+        return False
+    return True
 
 
 def _plain_bytes(column: pa.ChunkedArray) -> memoryview:

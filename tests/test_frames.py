@@ -79,6 +79,21 @@ def test_a_frame_is_written_once_and_whole(tmp_path: Path) -> None:
     assert len(list((tmp_path / "cache").iterdir())) == 2
 
 
+def flipped(content: bytes) -> bytes:
+    at = len(content) // 3
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage", [flipped, lambda content: content[:-20], lambda content: bytes(len(content))]
+)
+def test_a_file_of_a_frame_that_is_damaged_is_written_again(damage: Any, tmp_path: Path) -> None:
+    path = write_frame(frame(), tmp_path)
+    whole = path.read_bytes()
+    path.write_bytes(damage(whole))
+    assert write_frame(frame(), tmp_path) == path and path.read_bytes() == whole
+
+
 def test_the_named_levels_of_a_pandas_index_are_columns() -> None:
     pandas = pytest.importorskip("pandas", reason="pandas is not installed")
     rows = pandas.DataFrame({"date": DAYS, "code": ["a", "b", "a"], "x_0": [1.0, 2.0, 3.0]})
