@@ -261,8 +261,17 @@ def test_a_mistake_is_one_line_that_names_file_and_key(name: str, write_sweep: C
     ],
 )
 def test_what_a_value_is_measured_on_is_never_searched(key: str, choices: Any, make_sweep: MakeSweep) -> None:
-    with pytest.raises(InputError, match=r"space: [a-z_.]+ decides what a trial's value is measured on"):
-        make_sweep(space={key: {"type": "categorical", "choices": choices}})
+    searched, lr = {"type": "categorical", "choices": choices}, {"type": "float", "low": 1e-3, "high": 1e-1}
+    for space in ({key: searched}, {key: searched, LR: lr}):
+        with pytest.raises(InputError, match=r"space: [a-z_.]+ decides what a trial's value is measured on"):
+            make_sweep(space=space)
+
+
+def test_the_least_values_are_taken(make_sweep: MakeSweep) -> None:
+    sampler, limits = {"seed": 0, "startup_trials": 1}, {"epochs": 1, "minutes": 0.001}
+    least = {"n_trials": 1, "workers": 1, "folds": 2, "max_retry": 0, "pruner": {"floor_epochs": 1}}
+    sweep = make_sweep(**least, sampler=sampler, limits=limits, enqueue=[{LR: 0.01}])
+    assert (sweep.sampler.seed, sweep.limits.minutes, len(sweep.enqueue)) == (0, 0.001, sweep.n_trials)
 
 
 @pytest.mark.parametrize(
