@@ -90,7 +90,8 @@ class NonFiniteGuard(pl.Callback):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        self._read(trainer)
+        # Each device by itself: a cluster's signal may come to them in different steps, where a sum would wait.
+        self._read(trainer, together=False)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._read(trainer)  # what is left of an epoch that was cut off
@@ -111,13 +112,15 @@ class NonFiniteGuard(pl.Callback):
         ]
         return any(trainer.global_step % every == 0 for every in (READ_EVERY_STEPS, *filter(None, saves)))
 
-    def _read(self, trainer: pl.Trainer) -> None:
+    def _read(self, trainer: pl.Trainer, together: bool = True) -> None:
         if not self._blocks:
             return
         flags = [f.all() for _, _, f in self._blocks] + [f for _, f in self._steps]
         broken = not bool(torch.stack(flags).all())
         # Devices stop together: one that continued alone would wait for the others for ever.
-        if trainer.strategy.reduce_boolean_decision(broken, all=False):
+        if together:
+            broken = trainer.strategy.reduce_boolean_decision(broken, all=False)
+        if broken:
             text = self._message(trainer)
             warn(trainer, text)
             raise NonFiniteLoss(text)
