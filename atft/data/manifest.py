@@ -17,7 +17,7 @@ from atft.data.records import FileRecord
 from atft.digest import read_sealed_json, record_of, sealed_json
 from atft.errors import InputError
 
-FORMAT = 6
+FORMAT = 7
 """Raised whenever the files' meaning changes: an older cache is then built again, never misread."""
 NAME = "manifest.json"
 SECTOR = ""
