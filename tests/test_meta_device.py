@@ -18,9 +18,12 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from atft.batch import DayBatch, Forecast
+from atft.callbacks.exponential_average import ExponentialAverage
 from atft.callbacks.guards.non_finite import NonFiniteGuard
 from atft.callbacks.guards.spike import SpikeGuard
+from atft.callbacks.late_average import LateAverage
 from atft.callbacks.record.gradient_monitor import GradientMonitor
+from atft.callbacks.weight_average import WeightAverage
 from atft.losses.objective import DayObjective, ObjectiveOptions, measure_shares
 from atft.losses.terms import TERMS
 from atft.nn.atft_gat_fan import ATFTGATFAN
@@ -160,9 +163,16 @@ def test_day_weights_and_members_do_not_wait(batch: DayBatch) -> None:
         objective(Forecast(members.mean(-1), members=members), batch).loss.sum().backward()
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
-def test_no_step_waits_with_guards_clipping_metrics_and_shares(
-    precision: str, make_batch: Callable[..., DayBatch]
+@pytest.mark.parametrize(
+    ("precision", "average"),
+    [
+        ("32-true", ExponentialAverage(0.9)),
+        ("bf16-mixed", ExponentialAverage(0.9)),
+        ("32-true", LateAverage(1)),
+    ],
+)
+def test_no_step_waits_with_guards_clipping_metrics_shares_and_an_average(
+    precision: str, average: WeightAverage, make_batch: Callable[..., DayBatch]
 ) -> None:
     options = ObjectiveOptions(
         terms={"ic": 0.5, "rank_ic": 0.3, "sharpe": 0.2}, gradient_shares={"ic": 0.5, "rank_ic": 0.5}
@@ -170,7 +180,8 @@ def test_no_step_waits_with_guards_clipping_metrics_and_shares(
     task = small_task(objective=options, gradient_clip=1.0, optimizer=partial(torch.optim.AdamW, lr=1e-3))
     blocks = [make_batch(seed=i)._replace(closes_step=i % 2 == 1, position=i) for i in range(4)]
     guards = NonFiniteGuard(), SpikeGuard(), GradientMonitor()
-    train_on_meta(task, blocks, precision, *guards, watch=no_waiting())
+    train_on_meta(task, blocks, precision, *guards, average, watch=no_waiting())
+    assert average._average_model is not None and average._average_model.n_averaged == 2
     assert {p.device for p in task.parameters()} == {META}
     assert len(task.train_metrics.table) == len(blocks) and task.step.number == 1
 

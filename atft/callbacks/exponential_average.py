@@ -27,6 +27,6 @@ class ExponentialAverage(WeightAverage):
         super().__init__(self._update)
         self.decay = decay
 
-    def _update(self, averaged: list[Tensor], present: list[Tensor], earlier: Tensor) -> None:
-        step = int(earlier) + 1
+    def _update(self, averaged: list[Tensor], present: list[Tensor], earlier: int) -> None:
+        step = earlier + 1
         torch._foreach_lerp_(averaged, present, 1 - min(self.decay, (1 + step) / (10 + step)))

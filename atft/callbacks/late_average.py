@@ -8,6 +8,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from torch import Tensor
 
 from atft.callbacks.weight_average import WeightAverage
 from atft.errors import InputError
@@ -25,7 +26,7 @@ class LateAverage(WeightAverage):
     def __init__(self, from_epoch: int) -> None:
         if from_epoch < 1:
             raise InputError(f"LateAverage.from_epoch must be at least 1, got {from_epoch}")
-        super().__init__()
+        super().__init__(_mean_of_all)
         self.from_epoch = from_epoch
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *hooked: Any) -> None:
@@ -33,7 +34,13 @@ class LateAverage(WeightAverage):
         average = self._average_model
         early = trainer.current_epoch + 1 < self.from_epoch
         if early and average is not None:
-            torch.nn.init.zeros_(average.n_averaged)
+            average.n_averaged.zero_()
         super().on_train_batch_end(trainer, pl_module, *hooked)
         if early and average is not None:
-            torch.nn.init.zeros_(average.n_averaged)
+            average.n_averaged.zero_()
+
+
+def _mean_of_all(averaged: list[Tensor], present: list[Tensor], earlier: int) -> None:
+    difference = torch._foreach_sub(present, averaged)
+    torch._foreach_div_(difference, earlier + 1)
+    torch._foreach_add_(averaged, difference)

@@ -3,6 +3,9 @@
 Validation measures the average, checkpoints contain it and a resumed run continues it, all by Lightning's
 `WeightAveraging`. A buffer is no learned weight: scaling, edges of bins and running moments are copied. Cost: a
 second copy of the weights, and a pass over them after each step.
+
+The average is on the device of training and its count on the CPU, so that a step waits for nothing. Lightning makes
+the average before the task is on its device, and torch's `AveragedModel` reads its count from the device.
 """
 
 from collections.abc import Callable
@@ -12,8 +15,9 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
-Update = Callable[[list[Tensor], list[Tensor], Tensor], None]
+Update = Callable[[list[Tensor], list[Tensor], int], None]
 """Moves averaged weights towards the present ones, in place; the last argument is how many are averaged already."""
 
 
@@ -21,12 +25,12 @@ class WeightAverage(WeightAveraging):
     """An average of the task's weights after each optimiser step; the first one replaces the initial weights.
 
     Args:
-        update: moves the average from the second step on; None takes the mean of all alike.
+        update: moves the average from the second step on.
     """
 
-    def __init__(self, update: Update | None = None) -> None:
-        # Without buffers torch copies them from the task after each step.
-        super().__init__(device=None, use_buffers=False, multi_avg_fn=update)
+    def __init__(self, update: Update) -> None:
+        super().__init__(device=None, use_buffers=False)
+        self._move = update
         self._swapped = False
         """The task has the averaged weights, and the average the task's."""
 
@@ -34,7 +38,30 @@ class WeightAverage(WeightAveraging):
         """Begin a new average where a training begins, whatever a training before it has left."""
         if stage == "fit":
             self._latest_update_step, self._swapped = 0, False
-        super().setup(trainer, pl_module, stage)
+            self._average_model = AveragedModel(pl_module)
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Move the average to where the task is by now."""
+        assert self._average_model is not None
+        self._average_model.module.to(pl_module.device)
+
+    @torch.no_grad()
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any) -> None:
+        """Add the weights of an optimiser step to the average, once."""
+        average = self._average_model
+        if average is None or trainer.global_step <= self._latest_update_step:
+            return
+        self._latest_update_step = trainer.global_step
+        averaged: list[Tensor] = [*average.module.parameters()]
+        present: list[Tensor] = [*pl_module.parameters()]
+        copied, earlier = [*average.module.buffers()], int(average.n_averaged)
+        if earlier:
+            self._move(averaged, present, earlier)
+        else:
+            torch._foreach_copy_(averaged, present)
+        if copied:
+            torch._foreach_copy_(copied, [*pl_module.buffers()])
+        average.n_averaged += 1
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]

@@ -37,6 +37,21 @@ def test_buffers_are_those_of_the_last_step_and_of_the_task_while_it_is_validate
     assert module.first.tolist() == mean and module.count == 7
 
 
+@pytest.mark.parametrize("average", [ExponentialAverage(0.5), LateAverage(1)])
+def test_the_average_goes_with_the_task_to_its_device_and_its_count_stays_on_the_cpu(
+    average: WeightAverage,
+) -> None:
+    """Lightning makes it before it moves the task: each step would copy all weights to the CPU."""
+    module = small_task()
+    average.setup(Mock(), module, "fit")
+    module.to("meta")
+    average.on_fit_start(Mock(), module)
+    model = average._average_model
+    assert model is not None
+    assert {x.device.type for x in (*model.module.parameters(), *model.module.buffers())} == {"meta"}
+    assert model.n_averaged.device.type == "cpu"
+
+
 def test_an_average_of_a_task_that_learns_its_days_when_it_begins_is_of_that_task(
     make_batch: Callable[..., DayBatch], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
