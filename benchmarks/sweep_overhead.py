@@ -110,7 +110,7 @@ def measure(args: argparse.Namespace, folder: Path) -> tuple[float, float]:
     root = Path(sweep.root) / sweep.study
 
     def objective(trial: optuna.Trial) -> float:
-        return run_trial(sweep, trial, None, lambda: False)
+        return run_trial(sweep, trial, [], lambda: False)
 
     overhead, memory = [], []
     profile = cProfile.Profile()

@@ -125,7 +125,7 @@ def test_its_width_is_swept(trained: Trained, tmp_path: Path) -> None:
     sweep = sweep_of({**plain, "space": {WIDTH: {"type": "categorical", "choices": [4, 8]}}})
     study = begin_study(sweep, identify(sweep))
     study.enqueue_trial({WIDTH: 4})
-    study.optimize(lambda trial: run_trial(sweep, trial, None, lambda: False), n_trials=1)
+    study.optimize(lambda trial: run_trial(sweep, trial, [], lambda: False), n_trials=1)
     network = yaml.safe_load((tmp_path / "width" / "trial_0" / "config.yaml").read_text())["model"]["network"]
     assert network["class_path"] == trained.case.class_path and network["init_args"]["hidden_size"] == 4
     assert study.best_value == study.trials[0].value

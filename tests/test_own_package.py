@@ -151,7 +151,7 @@ def test_it_is_swept(config: Path, tmp_path: Path) -> None:
     sweep = sweep_of({**plain, "space": {WIDTH: {"type": "int", "low": 4, "high": 8}}})
     study = begin_study(sweep, identify(sweep))
     study.enqueue_trial({WIDTH: 5})
-    study.optimize(lambda trial: run_trial(sweep, trial, None, lambda: False), n_trials=1)
+    study.optimize(lambda trial: run_trial(sweep, trial, [], lambda: False), n_trials=1)
     trial = yaml.safe_load((tmp_path / "studies" / "own" / "trial_0" / "config.yaml").read_text())
     assert trial["model"]["network"] == {"class_path": CLASS, "init_args": {"width": 5, "rows": 3}}
     assert study.best_value == study.trials[0].value

@@ -1,7 +1,7 @@
 """The parts sum to the difference of the scores, whatever the score is, and say so where it jumps."""
 
-import sys
 from collections.abc import Callable
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -77,7 +77,6 @@ def test_a_score_without_a_gradient_is_an_error() -> None:
 
 
 def test_without_captum_one_line_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "captum", None)
-    monkeypatch.setitem(sys.modules, "captum.attr", None)
+    monkeypatch.setattr("atft.optional.import_module", Mock(side_effect=ImportError(name="captum")))
     with pytest.raises(InputError, match=r"captum is not installed; run: pip install 'atft\[explain\]'"):
         attribute(lambda x: x.sum((1, 2)), X, BASE)
