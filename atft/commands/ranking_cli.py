@@ -25,7 +25,7 @@ from atft.runs.pretraining_callbacks import check_pretraining, pretraining_callb
 from atft.runs.run_callbacks import FITTING, check_optimizer_trains, check_training, first_callbacks
 from atft.runs.run_directory import make_version, next_version
 from atft.runs.run_trainer import TRAINER_DEFAULTS, RunTrainer, run_options
-from atft.runs.trainer_options import check_seed, check_start, check_trainer_options
+from atft.runs.trainer_options import check_seed, check_trainer_options
 from atft.tasks.day_data import DayData
 from atft.tasks.network_check import check_network_on_noise
 from atft.tasks.part_inputs import check_network_inputs
@@ -177,8 +177,6 @@ class RankingCLI(LightningCLI):
         """
         if self._given_directory is None and self.trainer.is_global_zero:
             self.datamodule.prepare_training()
-            if self.record.receipt.resumed_from is None:
-                check_start(self.trainer, self.datamodule)
             self._use_directory(self.trainer, make_version(self.directory))
 
     def _use_directory(self, trainer: Any, directory: Path) -> None:

@@ -27,7 +27,7 @@ from atft.runs.run_callbacks import (
 from atft.runs.run_directory import make_version, next_version
 from atft.runs.run_trainer import TRAINER_DEFAULTS, RunTrainer, run_options
 from atft.runs.third_parties import third_parties_silenced
-from atft.runs.trainer_options import check_start, check_trainer_options
+from atft.runs.trainer_options import check_trainer_options
 from atft.tasks.day_data import DayData
 from atft.tasks.ranking import RankingTask
 from atft.tasks.task_config import task_config
@@ -133,9 +133,7 @@ class Trainer(RunTrainer):
         resumed = None if ckpt_path is None else str(ckpt_path)
         check_training(self, model, data)
         data.prepare_training()
-        if resumed is None:
-            check_start(self, data)
-        else:
+        if resumed is not None:
             content = read_checkpoint(resumed)
             if check_resumed(content, resumed, self, model, data, task_config(model, data)):
                 raise all_done(content, resumed, self.max_epochs)

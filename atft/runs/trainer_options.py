@@ -9,10 +9,7 @@ from collections.abc import Mapping
 from numbers import Integral
 from typing import Any
 
-import lightning.pytorch as pl
-
-from atft.errors import InputError, clip, counted
-from atft.tasks.day_data import DayData
+from atft.errors import InputError, clip
 
 MAX_SEED = 2**32 - 1
 """The largest that numpy takes."""
@@ -82,19 +79,3 @@ def check_seed(seed: int) -> None:
     """Check that every random generator takes the seed; ``true`` draws one, ``false`` sets none."""
     if not isinstance(seed, bool) and not 0 <= seed <= MAX_SEED:
         raise InputError(f"seed_everything must be 0 to {MAX_SEED}, got {seed}")
-
-
-def check_start(trainer: pl.Trainer, data: DayData) -> None:
-    """Check that the first epoch of a training that begins will end.
-
-    Raises:
-        InputError: ``max_steps`` ends the run before anything is kept.
-    """
-    if trainer.max_steps >= 1 and not trainer.fast_dev_run:  # type: ignore[attr-defined]
-        data.trainer = trainer  # its limits count in the plan
-        steps = sum(block.closes_step for block in data.train_dataloader().plan.plan(0))
-        if trainer.max_steps < steps:
-            raise InputError(
-                f"trainer.max_steps is {trainer.max_steps}: the first epoch has {counted(steps, 'step')}, "
-                "nothing is kept before its end; raise it, or set trainer.limit_train_batches"
-            )

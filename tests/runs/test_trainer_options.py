@@ -5,15 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from atft.callbacks.record.receipt import read_receipt
 from atft.errors import InputError
-from atft.runs.trainer_options import (
-    ALLOWED,
-    MINIMUMS,
-    check_seed,
-    check_start,
-    check_trainer_options,
-)
+from atft.runs.trainer_options import ALLOWED, MINIMUMS, check_seed, check_trainer_options
 
 DEFAULTS = {
     "accumulate_grad_batches": 1,
@@ -89,32 +85,22 @@ def test_what_the_task_serves_passes() -> None:
     assert set(DEFAULTS) <= {*ALLOWED, *MINIMUMS}
 
 
-@pytest.mark.parametrize(
-    ("option", "said"),
-    [
-        (["--trainer.accumulate_grad_batches", "4"], "data.loader.batch_size"),
-        (["--trainer.max_steps", "2"], "trainer.max_steps is 2: the first epoch has "),
-    ],
-)
-def test_nothing_is_made_before_the_line(
-    option: list[str], said: str, tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
-) -> None:
+def test_nothing_is_made_before_the_line(tiny_run: Any, atft: Callable[..., Any], tmp_path: Path) -> None:
+    option = ["--trainer.accumulate_grad_batches", "4"]
     outcome = atft("fit", "--config", tiny_run.config, "--trainer.default_root_dir", tmp_path, *option)
-    assert outcome.code == 2 and said in outcome.error_line
+    assert outcome.code == 2 and "data.loader.batch_size" in outcome.error_line
     assert list(tmp_path.iterdir()) == []
 
 
-def test_steps_that_reach_the_end_of_the_first_epoch_are_served(tiny_run: Any) -> None:
-    from atft.commands.train import build
-
-    cli = build("fit", ["--config", str(tiny_run.config)])
-    steps = sum(block.closes_step for block in cli.datamodule.train_dataloader().plan.plan(0))
-    for most in (-1, steps, 10 * steps):
-        cli.trainer.fit_loop.epoch_loop.max_steps = most
-        check_start(cli.trainer, cli.datamodule)
-    cli.trainer.fit_loop.epoch_loop.max_steps = steps - 1
-    with pytest.raises(InputError, match=f"the first epoch has {steps} steps"):
-        check_start(cli.trainer, cli.datamodule)
+def test_steps_that_end_within_the_first_epoch_leave_what_they_have_trained(
+    tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
+) -> None:
+    limit = ["--trainer.default_root_dir", tmp_path, "--trainer.max_steps", "2"]
+    assert atft("fit", "--config", tiny_run.config, *limit).code == 0
+    (best,) = tmp_path.rglob("best_model.ckpt")
+    assert torch.load(best)["global_step"] == 2
+    receipt = read_receipt(best.parent)
+    assert (receipt.status, receipt.reason, receipt.steps) == ("limited", "max_steps=2", 2)
 
 
 def test_training_does_not_go_on_from_weights_alone(
