@@ -20,7 +20,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from atft.search.question.options import SweepOptions
-from atft.search.question.space import Point, Space, distribution, grid_points, setting
+from atft.search.question.space import Point, Space, distribution, draw, grid_points, setting
 from atft.search.study.budget import point_of
 from atft.search.study.outcome import is_surplus
 from atft.search.study.storage import experimental_optuna
@@ -111,8 +111,8 @@ class Grid(optuna.samplers.BaseSampler):
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """Optuna asks for a key that `sample_relative` leaves out, and it leaves out none."""
-        raise NotImplementedError
+        """A key by itself; `sample_relative` leaves out none."""
+        return draw(self.space[param_name], self.rng)
 
     def _as_written(self, point: Point) -> Point:
         """A point with 0.3 for the third step of 0.1, which is 0.30000000000000004."""
