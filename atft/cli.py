@@ -10,9 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from io import TextIOWrapper
 from pathlib import Path
-from typing import TextIO
 
 from atft.commands.arguments import check_outputs, take_options, with_home
 from atft.commands.from_prices import COMMANDS as FROM_PRICES
@@ -21,6 +19,7 @@ from atft.commands.key_help import ONE_DAY, short_help
 from atft.cores import core_count
 from atft.deferred_imports import defer_imports
 from atft.errors import InputError, RunFailed, clip, nearest, printable
+from atft.lasting_streams import outlast_readers
 from atft.launched import first_of_machine
 from atft.publish import FULL
 from atft.termination import exit_status, how_stopped, terminable
@@ -124,9 +123,7 @@ def list_commands() -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; its exit status: 0 done, 1 the run failed, 2 the input cannot be used, 3 an alarm."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if isinstance(sys.stdout, TextIOWrapper):
-        # A log shows each line when it is printed, and a "?" for what its encoding has not: a table's lines and ±.
-        sys.stdout.reconfigure(line_buffering=True, errors="replace")
+    outlast_readers()
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     return guarded(lambda: _dispatch(words[0] if words else "--help", words[1:]), debug)
@@ -203,17 +200,11 @@ def guarded(action: Callable[[], int], debug: bool) -> int:
     try:
         with terminable():
             return action()
-    except BrokenPipeError:
-        # The reader of our output has gone (`| head`): nothing left to print.
-        _drop_output(sys.stdout)
-        return 0
     except (InputError, RunFailed, argparse.ArgumentError) as error:
         if debug:
             raise
         if first_of_machine() or not getattr(error, "on_every_device", True):
-            _print_error(f"atft: error: {sentence(error)}")
-        if isinstance(error.__cause__, BrokenPipeError):
-            _drop_output(sys.stdout)
+            print(f"atft: error: {sentence(error)}", file=sys.stderr)  # noqa: T201
         return 1 if isinstance(error, RunFailed) else 2
     except OSError as error:
         # The machine's answer about a file: a full disk, a missing right. It is no bug of ours, and names the file.
@@ -221,24 +212,12 @@ def guarded(action: Callable[[], int], debug: bool) -> int:
             raise
         where = f"{error.filename}: " if error.filename else ""
         reason = "the disk is full; make room" if error.errno in FULL else os.strerror(error.errno)
-        _print_error(f"atft: error: {clip(printable(where), MAX_ERROR_LINE - 40)}{reason}")
+        place = clip(printable(where), MAX_ERROR_LINE - 40)
+        print(f"atft: error: {place}{reason}", file=sys.stderr)  # noqa: T201
         return 1
     except KeyboardInterrupt as stop:
         if debug:
             raise
         if first_of_machine():
-            _print_error(f"atft: {how_stopped(stop)}")
+            print(f"atft: {how_stopped(stop)}", file=sys.stderr)  # noqa: T201
         return exit_status(stop)
-
-
-def _print_error(line: str) -> None:
-    """Print a line on standard error, where its reader is still there."""
-    try:
-        print(line, file=sys.stderr)  # noqa: T201
-    except BrokenPipeError:
-        _drop_output(sys.stderr)
-
-
-def _drop_output(stream: TextIO) -> None:
-    """Send what is left to nowhere, so that no traceback follows at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -46,6 +46,7 @@ VOCABULARY |= {
     "file_lock",
     "termination",
     "launched",
+    "lasting_streams",
     "trading_days",
     "cells",
     "csv_text",

@@ -16,7 +16,7 @@ from atft.commands.parser_errors import parser_errors
 from atft.commands.pretrain import OVERLOOKED, pretrain
 from atft.commands.resume import keep_last, only_conclusion_left, resume_advice, resume_path
 from atft.console import plain_console
-from atft.errors import InputError, RunFailed
+from atft.errors import InputError
 from atft.garbage import collect_as_usual
 
 if TYPE_CHECKING:
@@ -40,16 +40,8 @@ def run(command: str, arguments: list[str]) -> int:
     from atft.progress import Progress
 
     action = {"fit": fit, "pretrain": pretrain, "cache": verify}.get(command, evaluate_checkpoint)
-    try:
-        with lost_workers(), Progress(command) if cli.trainer.is_global_zero else nullcontext():
-            return action(cli)
-    except BrokenPipeError as error:
-        if command not in TRAINING:
-            raise
-        # Else it would end with 0, as a table does of which `head` has read enough.
-        raise RunFailed(
-            f"what reads the output has gone, which ended the run before it was whole: {cli.directory}"
-        ) from error
+    with lost_workers(), Progress(command) if cli.trainer.is_global_zero else nullcontext():
+        return action(cli)
 
 
 def build(

@@ -127,10 +127,6 @@ def finish_runs(pool: "RunPool[R]", goes_on: str) -> "dict[R, RunState]":
         raise type(stop)(f"{how_stopped(stop)}; {goes_on} goes on") from None
     except RunFailed as error:
         raise RunFailed(f"{error}; finished runs are kept, {goes_on} tries again") from error
-    except BrokenPipeError as error:
-        raise RunFailed(
-            f"what reads the output has gone; finished runs are kept, {goes_on} goes on"
-        ) from error
 
 
 def conclude_runs(
