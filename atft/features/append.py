@@ -6,9 +6,10 @@ the calendar (a gap that turns out to be usual). Such a change, like a corrected
 builds the panel again from that day on.
 """
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ import numpy as np
 
 from atft.dates import as_dates, date_of
 from atft.errors import InputError, counted, nearest
+from atft.features.append_report import AppendReport, report_append
 from atft.features.build import checked_prices, write_blocks, write_folder
 from atft.features.calendar import DateCounts, count_dates, move_to_calendar, trading_days
 from atft.features.checked_prices import CheckedPrices
@@ -60,37 +62,6 @@ from atft.trading_days import TradingDays
 CORRECTIONS = ("error", "rebuild", "rescale")
 
 
-@dataclass(frozen=True)
-class AppendReport:
-    """What was appended."""
-
-    out: Path
-    new_days: tuple[date, ...]
-    """Trading days that the panel did not have; empty where the prices have none, and then nothing was written."""
-    rebuilt_from: date | None
-    """The first past day that was made again, labels apart; None where there was none."""
-    rows: int
-    """Rows of the new days."""
-    universe_rows: int
-    """Of those, the ones in the universe."""
-    notes: tuple[str, ...]
-    """What was left out of the new days, or found in them; a line each."""
-
-    def lines(self) -> list[str]:
-        """The report as text, a fact a line."""
-        if not self.new_days and self.rebuilt_from is None:
-            return [f"{self.out}: no new day in the prices; nothing to append", *self.notes]
-        days = self.new_days
-        span = f" ({days[0]}{f' to {days[-1]}' if len(days) > 1 else ''})" if days else ""
-        lines = [
-            f"{self.out}: {counted(len(days), 'new day')}{span}, {counted(self.rows, 'row')}; "
-            f"{self.universe_rows:,} in the universe"
-        ]
-        if self.rebuilt_from is not None:
-            lines.append(f"built again from {self.rebuilt_from} on: past prices or the calendar have changed")
-        return [*lines, *self.notes]
-
-
 def append_prices(
     panel: Path, prices: Path, corrections: str = "error", today: date | None = None
 ) -> AppendReport:
@@ -123,7 +94,9 @@ def append_prices(
         listed = read_list(panel)
         remove_unlisted(panel, listed)
         options, state = FeatureOptions(**listed.options), read_panel_state(panel, listed.state)
-        new, notes = with_last_sectors(_read_as_built(panel, prices, options, state), state.prices)
+        with _options_of(panel):
+            read = with_same_columns(read_prices(prices, options), state.prices.missing)
+        new, notes = with_last_sectors(read, state.prices)
         last = date_of(state.counts.dates[-1])
         stored = None
         if new.calendar[0] <= last:
@@ -138,8 +111,9 @@ def append_prices(
             return _rebuild(panel, listed, state, new, differing.first, notes, today)
         later = later_rows(new, last, state.prices)
         if not later.calendar:
-            return AppendReport(panel, (), None, 0, 0, tuple(notes))
-        dated = _dated(later, state, options, today)
+            return AppendReport(panel, as_dates(state.calendar)[-1], (), None, 0, 0, tuple(notes))
+        with _options_of(panel):
+            dated = _dated(later, state, options, today)
         if dated.first_changed is None:
             return _append(panel, listed, options, dated, notes)
         if corrections != "rebuild":
@@ -160,10 +134,12 @@ def check_options(panel: Path, options: FeatureOptions) -> None:
             raise InputError(f"{what}; leave the key out, or build the panel again")
 
 
-def _read_as_built(panel: Path, prices: Path, options: FeatureOptions, state: PanelState) -> PriceGrid:
+@contextmanager
+def _options_of(panel: Path) -> Iterator[None]:
+    """Say at an error, which may advise an option, that new days take those that the panel was built with."""
     try:
-        return with_same_columns(read_prices(prices, options), state.prices.missing)
-    except InputError as error:  # it may advise an option, which appending does not take
+        yield
+    except InputError as error:
         raise InputError(f"{error} (new days have the options that {panel} was built with)") from None
 
 
@@ -199,7 +175,8 @@ def _append(
     moved = move_to_calendar(later, dated.days, len(state.counts.dates), len(state.calendar))
     read = followed_by(state.prices, moved)
     first = len(state.prices.calendar)
-    prices = check_rows(cut_prices(read, 0), options, state.checked)
+    with _options_of(panel):
+        prices = check_rows(cut_prices(read, 0), options, state.checked)
     ranked = np.concatenate([state.ranked, prices.ranked[first:]])
     if first == len(prices.calendar):  # dates that are no trading days: only their prices are new
         names, variation, months = listed.features, state.variation, listed.months
@@ -217,7 +194,7 @@ def _append(
     later_prices = write_prices(panel, later, listed.prices)
     publish_list(panel, options, names, months, later_prices, write_panel_state(panel, next_state))
     left_out = [f"left out, {c}: {counted(n, 'row')}" for c, n in prices.exclusions.items() if n]
-    return _report(panel, prices, first, None, [*notes, *left_out])
+    return report_append(panel, prices, as_dates(state.calendar), None, [*notes, *left_out])
 
 
 def _rebuild(
@@ -237,7 +214,8 @@ def _rebuild(
     assert stored is not None  # a panel has rows
     check_one_basis(stored, new)
     everything = merged(stored, new)
-    checked = checked_prices(everything, options, today)
+    with _options_of(panel):
+        checked = checked_prices(everything, options, today)
     # The calendar is decided by all days: it may differ before the first corrected row.
     first_changed = min(first_changed, state.first_changed(checked.prices.calendar) or first_changed)
     past = as_dates(state.calendar)
@@ -245,16 +223,7 @@ def _rebuild(
     unchanged = bisect_left(past, first_changed) - options.label_days
     day = past[unchanged] if unchanged > 0 else None
     prices = write_folder(everything, checked, panel, options, day).prices
-    return _report(panel, prices, bisect_right(prices.calendar, past[-1]), first_changed, notes)
-
-
-def _report(
-    panel: Path, prices: CheckedPrices, first: int, rebuilt_from: date | None, notes: Sequence[str]
-) -> AppendReport:
-    """The report of new days, which are those from ``first`` on."""
-    rows, universe_rows = int(prices.kept[first:].sum()), int(prices.universe[first:].sum())
-    new_days = tuple(prices.calendar[first:])
-    return AppendReport(panel, new_days, rebuilt_from, rows, universe_rows, (*notes, *prices.notes))
+    return report_append(panel, prices, past, first_changed, notes)
 
 
 def _joined_counts(past: DateCounts, new: DateCounts) -> DateCounts:

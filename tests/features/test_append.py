@@ -374,6 +374,31 @@ def test_prices_that_cannot_be_read_say_that_options_are_those_of_the_first_buil
         append_prices(panel, tmp_path / "new.parquet")
 
 
+def test_a_check_that_advises_an_option_says_that_options_are_those_of_the_first_build(
+    prices: Path, panel: Path, tmp_path: Path
+) -> None:
+    new = cut(prices, tmp_path / "new.parquet", DAYS - 3, DAYS - 2)
+    pl.read_parquet(new).head(3).write_parquet(new)
+    said = r"set calendar\.thin_days to .* \(new days have the options that \S+ was built with\)"
+    with pytest.raises(InputError, match=said):
+        append_prices(panel, new, today=TODAY)
+
+
+def test_a_day_that_comes_late_is_a_new_day(prices: Path, panel: Path, tmp_path: Path) -> None:
+    late, later = (cut(prices, tmp_path / f"{day}.parquet", day, day + 1) for day in (DAYS - 3, DAYS - 2))
+    append_prices(panel, later, today=TODAY)
+    with pytest.raises(InputError, match="which is not stored"):
+        append_prices(panel, late, today=TODAY)
+    report = append_prices(panel, late, "rebuild", TODAY)
+    assert report.new_days == (weekdays(DAYS)[DAYS - 3],) and report.last_day == weekdays(DAYS)[DAYS - 2]
+    assert report.rows == pl.read_parquet(panel / "*.parquet").filter(date=report.new_days[0]).height > 15
+    assert report.lines()[0].startswith(
+        f"{panel}: 1 new day ({weekdays(DAYS)[DAYS - 3]}), {report.rows} rows"
+    )
+    build_panel(cut(prices, tmp_path / "all.parquet", 0, DAYS - 1), tmp_path / "whole", OPTIONS, TODAY)
+    assert files(panel) == files(tmp_path / "whole")
+
+
 def test_a_folder_with_other_files_is_not_taken(prices: Path, tmp_path: Path) -> None:
     shutil.copy(prices, tmp_path / "mine.parquet")
     with pytest.raises(InputError, match=r"has files of another panel, as mine\.parquet"):
