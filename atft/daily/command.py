@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -112,13 +113,15 @@ def run(command: str, arguments: Sequence[str]) -> int:
             check_list_file(Path(options.out), source.panel_path, update.prices)
             if update.prices and not options.out.endswith(".json"):
                 check_not_among(Path(options.out), [update.prices])
-        if command == "update":
-            append_days(source, update)
-        return write_day_list(options, run, source, update.prices)
+        last_day = append_days(source, update) if command == "update" else None
+        return write_day_list(options, run, source, update.prices, last_day)
 
 
-def append_days(source: "Source", update: UpdateOptions) -> None:
+def append_days(source: "Source", update: UpdateOptions) -> date:
     """Append the new days of a prices file to the panel of a checkpoint, and say what was appended.
+
+    Returns:
+        The panel's last trading day.
 
     Raises:
         InputError: the panel cannot grow, or the prices do not fit it; nothing is changed then.
@@ -129,16 +132,25 @@ def append_days(source: "Source", update: UpdateOptions) -> None:
         raise InputError("update appends to a panel made of prices; this checkpoint's market is simulated")
     report = append_prices(Path(source.panel.path), Path(update.prices), update.corrections)
     print("\n".join(report.lines()))  # noqa: T201
+    return report.last_day
 
 
-def write_day_list(options: ListOptions, run: "ScoringRun", source: "Source", prices: str = "") -> int:
+def write_day_list(
+    options: ListOptions,
+    run: "ScoringRun",
+    source: "Source",
+    prices: str = "",
+    last_day: date | None = None,
+) -> int:
     """Score the day that is asked for, write its list and its checks, and print them; 3 with an alarm, else 0.
 
     Args:
         prices: file, folder or glob that the days were appended from; the list does not replace it.
+        last_day: the last trading day of the panel that they were appended to.
 
     Raises:
-        InputError: the panel or the cache cannot be used, or the day cannot be scored.
+        InputError: the panel or the cache cannot be used, the day cannot be scored, or the panel's last day has no
+            row.
     """
     from atft.daily.checks import check_day, write_checks
     from atft.daily.day_list import check_list_file, list_table, list_text, write_list
@@ -146,6 +158,12 @@ def write_day_list(options: ListOptions, run: "ScoringRun", source: "Source", pr
     from atft.daily.scoring_run import score_by
 
     cache = source.open_cache()
+    if options.day is None and last_day is not None and cache.manifest.dates[-1] < last_day:
+        # The list of an earlier day would be traded as the new one's.
+        raise InputError(
+            f"{source.panel_path}: no row of {last_day}, its last day, is left, so there is no list of it; correct "
+            f"its prices and append them with --corrections rebuild, or list {cache.manifest.dates[-1]} with --on"
+        )
     day = find_day(cache, options)
     today = cache.manifest.dates[day]
     if options.registry and (known := known_runs(Path(options.registry))(today)) != run.directory:

@@ -1,5 +1,6 @@
 """update: after new days the list is that of a panel and a cache that were made of all prices at once."""
 
+import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -102,6 +103,24 @@ def test_a_mistake_changes_nothing(grown: Grown, atft: Command, tmp_path: Path) 
     error_line = atft("update", "--prices", tmp_path / "corrected.csv", "--run", grown.run).error_line
     assert "set corrections to rebuild" in error_line
     assert {path: path.read_bytes() for path in panel.rglob("*") if path.is_file()} == before
+
+
+def test_a_last_day_whose_rows_are_all_left_out_has_no_list_nor_that_of_the_day_before(
+    grown: Grown, atft: Command, tmp_path: Path
+) -> None:
+    panel, day = shutil.copytree(grown.folder / "panel", tmp_path / "panel"), weekdays(DAYS)[KNOWN]
+    pence = pl.read_csv(grown.days("more.csv", KNOWN, KNOWN + 1), try_parse_dates=True)
+    pence.with_columns(pl.col("open", "high", "low", "close") * 100).write_csv(tmp_path / "pence.csv")
+    where = ["--run", grown.run, "--data.panel.path", panel, "--data.cache.dir", tmp_path / "cache"]
+    out = tmp_path / "list.csv"
+    for _ in range(2):  # a job that runs again
+        outcome = atft("update", "--prices", tmp_path / "pence.csv", *where, "--out", out)
+        assert outcome.code == 2 and f"no row of {day}, its last day, is left" in outcome.error_line
+        assert not out.exists()
+    earlier = ["--on", weekdays(DAYS)[KNOWN - 1], "--out", out]
+    assert atft("update", "--prices", tmp_path / "pence.csv", *where, *earlier).code == 0 and out.is_file()
+    right = ["update", "--prices", grown.days("more.csv", KNOWN, KNOWN + 1), "--corrections", "rebuild"]
+    assert atft(*right, *where, "--out", out).code == 0 and str(day) in out.read_text()
 
 
 def test_the_list_is_that_of_a_panel_and_a_cache_of_all_prices(
