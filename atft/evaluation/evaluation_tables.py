@@ -59,11 +59,11 @@ def shown(value: float, kind: FigureKind) -> str:
 
 
 def shown_interval(interval: Interval, kind: FigureKind) -> str:
-    """A value with its interval, and its t where it could be 0; what is unknown is left out."""
+    """A value with its interval and its t; what is unknown is left out."""
     text = shown(interval.value, kind)
     if isfinite(interval.low):
         text += f" [{shown(interval.low, kind)}, {shown(interval.high, kind)}]"
-    if isfinite(interval.t) and kind.zero_is_chance:
+    if isfinite(interval.t):
         text += f" {interval.t:.1f}"
     return text
 

@@ -4,6 +4,7 @@ All tables, files and pages read `FIGURES`: a figure is a row here and a line in
 """
 
 from collections.abc import Mapping
+from math import nan
 from typing import NamedTuple
 
 import numpy as np
@@ -30,7 +31,7 @@ class FigureKind(NamedTuple):
     """Decimals, in that unit."""
     meaning: str
     zero_is_chance: bool = True
-    """Random scores reach 0, so a t of it means something."""
+    """Random scores reach 0: the figure is shown with a sign, and has a t."""
 
     @property
     def title(self) -> str:
@@ -97,7 +98,7 @@ def headline_figures(
     """Make the headline figures of the days' measures; those whose series is absent are absent.
 
     Fractions stay fractions, and a year has 252 trading days. Newey-West lags are ``horizon - 1``. ``drawdown`` and
-    ``capacity`` have a value only.
+    ``capacity`` have a value only; a figure that random scores do not bring to 0, such as the hit rate, has no t.
 
     Args:
         series: by the names of `atft.evaluation.day_measures.measure_table`, and rank_ic_lag1, neutral_rank_ic,
@@ -120,4 +121,6 @@ def headline_figures(
     capacity = books.capacity[np.isfinite(books.capacity)]
     if len(capacity):
         figures["capacity"] = Interval(float(np.median(capacity)))
-    return {name: figures[name] for name in FIGURES if name in figures}
+    known = {name: kind for name, kind in FIGURES.items() if name in figures}
+    # A t is against 0: of a figure whose chance is another value it would say nothing.
+    return {n: figures[n] if kind.zero_is_chance else figures[n]._replace(t=nan) for n, kind in known.items()}

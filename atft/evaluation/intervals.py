@@ -40,7 +40,7 @@ class Interval(NamedTuple):
     error: float = math.nan
     """Newey-West standard error, in the unit of the value."""
     t: float = math.nan
-    """Value over error."""
+    """Value over error; NaN too where 0 is not what chance reaches, as of a hit rate."""
 
     def scaled(self, factor: float) -> "Interval":
         """The interval of ``factor`` times the figure, ``factor > 0``: an annualised one, or one in per cent."""

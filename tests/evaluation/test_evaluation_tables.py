@@ -89,7 +89,6 @@ def test_numbers_are_shown_in_the_unit_of_their_figure() -> None:
     assert shown(float("nan"), FIGURES["rank_ic"]) == "nan"
     interval = Interval(0.01, -0.02, 0.04, 0.015, 0.667)
     assert shown_interval(interval, FIGURES["rank_ic"]) == "+0.0100 [-0.0200, +0.0400] 0.7"
-    # Chance is a half there: a t of 0 says nothing.
-    assert shown_interval(interval, FIGURES["hit_rate"]) == "1.00 [-2.00, 4.00]"
     nan = float("nan")
+    assert shown_interval(interval._replace(t=nan), FIGURES["hit_rate"]) == "1.00 [-2.00, 4.00]"
     assert shown_interval(Interval(0.01, nan, nan, nan, nan), FIGURES["drawdown"]) == "1.00"

@@ -46,3 +46,15 @@ def test_each_figure_has_a_heading_and_a_meaning() -> None:
     assert len(set(headings)) == len(headings) and all(kind.meaning for kind in FIGURES.values())
     assert {kind.unit for kind in FIGURES.values()} == {"", "%", "bps"}
     assert (FIGURES["spread"].title, FIGURES["rank_ic"].title) == ("spread, bps", "RankIC")
+
+
+def test_a_figure_that_chance_does_not_bring_to_0_has_no_t() -> None:
+    names = ("rank_ic", "ic", "spread", "hit_rate", "precision", "precision_chance", "ndcg", "turnover")
+    series = {name: days(i, 0.5) for i, name in enumerate(names)}
+    books = Books(days(10), days(11), series["turnover"], np.full(120, np.nan), SPREAD_OVER)
+    found = headline_figures(series, books, 1, draws=50, seed=0)
+    assert all(np.isfinite(found[name].error) for name in names)
+    without = {name for name in found if np.isnan(found[name].t)}
+    assert without == {
+        *("hit_rate", "precision", "precision_chance", "ndcg", "turnover", "drawdown"),
+    }
