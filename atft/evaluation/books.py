@@ -31,7 +31,8 @@ HORIZON_ONE, RETURN_1D, SPREAD_OVER = "target of 1 day", "return_1d", "target ov
 class Books(NamedTuple):
     """A portfolio day by day; NaN where unknown, and on the first h days, when it is still being bought.
 
-    ``gross`` is known from day h - 1, when the last book is bought; without daily returns from day 0.
+    ``gross`` is known from day h - 1, when the last book is bought; without daily returns from day 0. Days with too
+    few stocks are no days of the books: NaN, and the next day trades from the book of the day before them.
     """
 
     gross: Series
@@ -57,6 +58,7 @@ def staggered_books(
     spread: Series,
     cost_bps: float,
     participation: float,
+    min_stocks: int = 2,
 ) -> Books:
     """Trade the scores of a horizon.
 
@@ -66,9 +68,12 @@ def staggered_books(
             spread of each day's score, over h days, is booked as 1/h of it on the day of the score.
         cost_bps: cost of a trade in basis points of its value: of each side, so a replaced position costs it twice.
         participation: share of a stock's traded value of the day that may be ours.
+        min_stocks: a day with fewer scores is left out, as it is of every other figure: three rows on
+            a holiday would replace the whole book by two stocks for a day.
     """
     horizon = table.horizon
-    score, present = table.columns["score"], table.present
+    use = table.present.sum(axis=1) >= min_stocks
+    score, present = table.columns["score"][use], table.present[use]
     weights = over_blocks(lambda s, p: spread_positions(rank_days(s, p)).astype(np.float32), score, present)
     days = len(weights)
     trades = np.full(weights.shape, np.nan, dtype=np.float32)
@@ -76,8 +81,9 @@ def staggered_books(
     traded = np.abs(trades).sum(axis=1, dtype=np.float64)
     unknown = 0.0
     if returns is None:
-        gross = spread / horizon
+        gross = spread[use] / horizon
     else:
+        returns = returns[use]
         # The sum of the last h days' weights is a difference of cumulative sums.
         book = np.cumsum(weights, axis=0, dtype=np.float64)
         book[horizon:] = book[horizon:] - book[:-horizon]
@@ -91,10 +97,14 @@ def staggered_books(
     value = table.columns.get("traded_value")
     capacity = np.full(days, np.nan)
     if value is not None:
+        value = value[use]
         for day in range(horizon, days):
             capacity[day] = _capacity(np.abs(trades[day]), value[day], participation)
     net = gross - cost_bps * BASIS_POINT * traded
-    return Books(gross, net, traded / (2 * GROSS_VALUE), capacity, returns_from, unknown)
+    all_days = np.full((4, len(use)), np.nan)
+    all_days[:, use] = gross, net, traded / (2 * GROSS_VALUE), capacity
+    gross, net, turnover, capacity = all_days
+    return Books(gross, net, turnover, capacity, returns_from, unknown)
 
 
 def next_day_returns(table: HorizonScores, one_day: HorizonScores | None) -> tuple[Scores | None, str]:

@@ -49,9 +49,8 @@ def measure_horizon(
     measured = measure_table(table.columns["score"], table.columns["target"], counts, options.k)
     series, exposures = _day_series(table, counts, measured, options)
     returns, returns_from = next_day_returns(table, one_day)
-    books = staggered_books(
-        table, returns, returns_from, series["spread"], options.cost_bps, options.participation
-    )
+    costs = options.cost_bps, options.participation
+    books = staggered_books(table, returns, returns_from, series["spread"], *costs, options.min_stocks)
     series["turnover"] = books.turnover
     decay = _decay(table, counts, series, options)
     lost, ranked = int(measured.lost.sum()), int((measured.rankable & ~measured.lost).sum())
@@ -137,8 +136,9 @@ def _day_series(
         series["rank_ic_lag1"] = lag1.series["rank_ic"]
     exposures, neutral = _exposures(table, counts, options.min_stocks)
     series |= neutral
-    series["rank_autocorrelation"] = rank_autocorrelation(score, table.present)
-    series |= {f"new_{side}_names": share for side, share in new_names(score, table.present).items()}
+    scored = without_thin_days(table.present, options.min_stocks)
+    series["rank_autocorrelation"] = rank_autocorrelation(score, scored)
+    series |= {f"new_{side}_names": share for side, share in new_names(score, scored).items()}
     return series, exposures
 
 

@@ -201,3 +201,26 @@ def test_targets_that_are_no_plain_returns_leave_the_books_at_the_next_day() -> 
     assert entry_wait(table.columns["target"], returns, 5) == 0
     assert entry_wait(np.full_like(returns, np.nan), returns, 5) == 0
     assert entry_wait(table.columns["target"][:3], returns[:3], 5) == 0
+
+
+@pytest.mark.parametrize("horizon", [1, 5])
+@pytest.mark.parametrize("daily", [True, False])
+def test_a_day_with_few_scores_is_no_day_of_the_books(horizon: int, daily: bool) -> None:
+    table, returns = tables(horizon)
+    spread = measure_table(table.columns["score"], table.columns["target"], table.present).series["spread"]
+
+    def booked(table: HorizonScores, days: np.ndarray) -> np.ndarray:
+        of_days = returns[days] if daily else None
+        books = staggered_books(table, of_days, "", spread[days], 10, 0.01, min_stocks=4)
+        return np.stack([books.gross, books.net, books.turnover, books.capacity])
+
+    thin = np.isin(np.arange(len(returns)), [0, 11, 12, 29])
+    absent = replace(
+        table, present=table.present[~thin], columns={n: c[~thin] for n, c in table.columns.items()}
+    )
+    table.present[thin, 3:] = False
+    found = booked(table, np.arange(len(returns)))
+    assert np.isnan(found[:, thin]).all()
+    np.testing.assert_array_equal(found[:, ~thin], booked(absent, np.flatnonzero(~thin)))
+    table.present[:, 3:] = False
+    assert np.isnan(booked(table, np.arange(len(returns)))).all()

@@ -140,6 +140,17 @@ def test_a_day_on_which_few_stocks_are_known_is_one_on_which_none_are(tmp_path: 
             np.testing.assert_array_equal(one.series["rank_ic"], other.series["rank_ic"])
 
 
+def test_a_day_with_few_scores_is_left_out_of_books_and_turnover_too(tmp_path: Path) -> None:
+    frame = foreign_frame().filter(horizon=1)
+    dates = frame.filter(split="test")["date"].unique().sort()
+    found = measured(tmp_path, frame.filter((pl.col("date") != dates[8]) | (pl.col("code") <= "S003")))
+    assert found.dropped_days["thin"] == 1
+    books = found.books
+    of_scores = [found.series[f"new_{side}_names"] for side in ("top", "bottom")]
+    for days in (books.gross, books.net, books.turnover, found.series["rank_autocorrelation"], *of_scores):
+        assert np.isnan(days[8]) and np.isfinite(days[[7, 10]]).all()
+
+
 def test_many_days_of_constant_scores_leave_no_figure(tmp_path: Path) -> None:
     early = pl.col("date") < pl.col("date").median()
     frame = foreign_frame().with_columns(score=pl.when(early).then(0.0).otherwise(pl.col("score")))
