@@ -59,9 +59,7 @@ def measure_horizon(
     # Thin days are out of ``counts``: the band is of the days that count.
     band = random_band(table.columns["target"], counts, table.horizon)
     warnings = (
-        verdicts(figures["rank_ic"].value, band["rank_ic"], table.horizon, figures["ic"].value)
-        if ranked
-        else []
+        verdicts(figures["rank_ic"], band["rank_ic"], table.horizon, figures["ic"].value) if ranked else []
     )
     warnings += target_warnings(table.columns["target"], counts, table.horizon)
     deciles, monotonicity = _deciles(measured, lags, options)

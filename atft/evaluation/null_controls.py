@@ -4,10 +4,12 @@ Two know nothing (random scores, labels shuffled within the day) and four are th
 momentum, low volatility, size). All read the day itself and days before it, never a later one.
 """
 
+import math
 from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
+from atft.evaluation.intervals import Interval
 from atft.evaluation.plausible_ic import plausible_ic
 from atft.evaluation.predictions import HorizonScores, Mask, Scores
 
@@ -73,24 +75,35 @@ def inside_band(value: float, band: Band) -> bool:
     return band[0] <= value <= band[1]
 
 
-def verdicts(rank_ic: float, band: Band, horizon: int, ic: float = float("nan")) -> list[str]:
-    """Say that a mean daily IC is inside the band of random scores, or beyond `plausible_ic`; else nothing.
+def verdicts(rank_ic: Interval, band: Band, horizon: int, ic: float = float("nan")) -> list[str]:
+    r"""Say that a mean daily IC is inside the band of random scores, or beyond `plausible_ic`; else nothing.
+
+    Random scores are drawn again each day. ICs of a score that never changes share h - 1 days of return with their
+    neighbours, so the variance of their mean is up to h times as large: between the band and :math:`\sqrt h` times
+    the band the interval decides whether chance reaches a value.
 
     Args:
-        rank_ic: mean over the days.
+        rank_ic: mean over the days, with its interval.
         band: of random scores, for ``rank_ic``.
         horizon: trading days of the target.
         ic: mean over the days, the linear one.
     """
-    if inside_band(rank_ic, band):
+    value = rank_ic.value
+    if inside_band(value, band):
         # On few days or stocks chance is large too: then a large value is no suspect.
+        return [f"RankIC {value:+.4f} is inside the band of random scores, {band[0]:+.4f} .. {band[1]:+.4f}"]
+    slow = band[0] * math.sqrt(horizon), band[1] * math.sqrt(horizon)
+    if inside_band(value, slow):
+        if rank_ic.low > 0 or rank_ic.high < 0:
+            return []
         return [
-            f"RankIC {rank_ic:+.4f} is inside the band of random scores, {band[0]:+.4f} .. {band[1]:+.4f}"
+            f"RankIC {value:+.4f} is beyond the band of random scores, but no interval excludes 0: scores that "
+            f"never change reach {slow[0]:+.4f} .. {slow[1]:+.4f} by chance, since targets overlap"
         ]
-    for name, value in (("RankIC", rank_ic), ("IC", ic)):
-        if abs(value) > plausible_ic(horizon):
+    for name, mean in (("RankIC", value), ("IC", ic)):
+        if abs(mean) > plausible_ic(horizon):
             limit = f"±{plausible_ic(horizon):.2f}, which no honest score reaches"
-            return [f"{name} {value:+.4f} is beyond {limit}: suspect a bug or a leak first"]
+            return [f"{name} {mean:+.4f} is beyond {limit}: suspect a bug or a leak first"]
     return []
 
 

@@ -2,7 +2,8 @@
 
 Ranking a day's stocks at random gives a correlation of mean 0 and variance ``1 / (n - 1)``, exactly and whatever
 the returns' distribution, and days are ranked independently even where their labels overlap. So nothing is drawn
-here: the band costs one pass over the targets.
+here: the band costs one pass over the targets. Noise that changes slowly is not ranked again each day: where labels
+overlap it needs up to the root of the horizon times the band (`atft.evaluation.null_controls.verdicts`).
 """
 
 import math

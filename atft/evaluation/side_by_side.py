@@ -183,9 +183,7 @@ def _compare_horizon(read: Mapping[str, ScoreRows], horizon: int, options: Compa
         measured = figures[name, 0]
         warnings += [
             f"{name}: {sentence}"
-            for sentence in verdicts(
-                measured["rank_ic"].value, bands[0]["rank_ic"], horizon, measured["ic"].value
-            )
+            for sentence in verdicts(measured["rank_ic"], bands[0]["rank_ic"], horizon, measured["ic"].value)
         ]
     baselines = [name for name in (*options.baselines, *EFFECTS) if (name, 0) in series]
     best = best_baseline({name: series[name, 0]["rank_ic"] for name in baselines}, baselines)

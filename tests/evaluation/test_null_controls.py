@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
+from atft.evaluation.intervals import Interval
 from atft.evaluation.null_controls import (
     CONTROLS,
     control_name,
@@ -132,14 +133,45 @@ def test_a_figure_inside_the_band_and_an_implausible_ic_are_said() -> None:
     band = (-0.002, 0.002)
     assert inside_band(0.0019, band) and inside_band(-0.002, band) and not inside_band(math.nan, band)
     assert not inside_band(0.0021, band) and not inside_band(-0.01, band)
-    assert verdicts(0.04, band, 1, 0.05) == []
-    assert verdicts(0.001, band, 1) == [
+    assert verdicts(Interval(0.04), band, 1, 0.05) == []
+    assert verdicts(Interval(0.001), band, 1) == [
         "RankIC +0.0010 is inside the band of random scores, -0.0020 .. +0.0020"
     ]
     suspect = "RankIC -0.1690 is beyond ±0.10, which no honest score reaches: suspect a bug or a leak first"
-    assert verdicts(-0.169, band, 1, 0.2) == [suspect]
-    assert len(verdicts(0.15, (-0.3, 0.3), 1, 0.2)) == 1, "so much is chance on few stocks"
+    assert verdicts(Interval(-0.169), band, 1, 0.2) == [suspect]
+    assert len(verdicts(Interval(0.15), (-0.3, 0.3), 1, 0.2)) == 1, "so much is chance on few stocks"
     suspect = "IC +0.1200 is beyond ±0.10, which no honest score reaches: suspect a bug or a leak first"
-    assert verdicts(0.09, band, 1, 0.12) == [suspect]
-    assert verdicts(0.09, band, 5, 0.12) == [] and "±0.22" in verdicts(0.23, band, 5)[0]
-    assert verdicts(math.nan, band, 1) == [], "a constant score is no random one"
+    assert verdicts(Interval(0.09), band, 1, 0.12) == [suspect]
+    assert verdicts(Interval(0.09), band, 5, 0.12) == [] and "±0.22" in verdicts(Interval(0.23), band, 5)[0]
+    assert verdicts(Interval(math.nan), band, 1) == [], "a constant score is no random one"
+
+
+def test_what_a_score_that_never_changes_reaches_by_chance_is_no_suspect_and_said_where_its_interval_has_0() -> (
+    None
+):
+    slow = (
+        "RankIC +0.2800 is beyond the band of random scores, but no interval excludes 0: scores that never change "
+        "reach -0.3000 .. +0.3000 by chance, since targets overlap"
+    )
+    for ends in ((), (-0.1, 0.5)):
+        assert verdicts(Interval(0.28, *ends), (-0.075, 0.075), 16, 0.3) == [slow]
+    assert verdicts(Interval(0.28, 0.1, 0.4), (-0.075, 0.075), 16, 0.3) == []
+    assert verdicts(Interval(-0.28, -0.4, -0.1), (-0.075, 0.075), 16, 0.3) == []
+    assert "suspect a bug" in verdicts(Interval(0.31), (-0.075, 0.075), 16)[0]
+    assert verdicts(Interval(0.07), (-0.06, 0.06), 1) == [], "returns of one day do not overlap"
+
+
+@pytest.mark.parametrize("horizon", [5, 20])
+def test_noise_that_never_changes_stays_inside_the_wider_band(horizon: int) -> None:
+    rng, stocks, days, beyond = np.random.default_rng(4), 12, 100, []
+    for _ in range(300):
+        returns = rng.standard_normal((days + horizon - 1, stocks))
+        target = np.lib.stride_tricks.sliding_window_view(returns, horizon, axis=0).sum(axis=-1)
+        rank = target.argsort(axis=1).argsort(axis=1) - (stocks - 1) / 2
+        score = rng.permutation(stocks) - (stocks - 1) / 2
+        mean = float((rank @ score).mean() / (score @ score))
+        end = 1.96 / math.sqrt(days * (stocks - 1))
+        sentences = verdicts(Interval(mean), (-end, end), horizon)
+        beyond.append([not sentences or "suspect" in sentences[0], abs(mean) > end])
+    outside_slow, outside_random = np.mean(beyond, axis=0)
+    assert outside_slow < 0.07 and outside_random > 0.3
