@@ -18,8 +18,9 @@ COMMAND = FileCommand(
     "Compare predictions on the rows that all of them have. Shows RankIC at lag 0 and 1, the blend by mean rank, "
     "null controls, and paired differences from the first and from the best baseline, with 95 % intervals. "
     "RUN_OR_FILE is the directory of a run, a baseline or a cross-validation, or a file with date, code, score and "
-    "target (Parquet, CSV, JSON lines). NAME=RUN_OR_FILE sets its name in the tables. --out takes .csv or .json.",
+    "target (Parquet, CSV, JSON lines). NAME=RUN_OR_FILE sets its name in the tables.",
     CompareOptions,
+    out="File to write all figures to, .csv or .json.",
 )
 
 

@@ -18,10 +18,6 @@ class EvaluateCommand(EvaluateOptions):
     """Options of the command.
 
     Args:
-        split: measure rows of this split; default: those of ``test`` if the file has it, else all rows.
-        horizon: measure rows of this horizon, in trading days; in a file without that column, what its rows are.
-        context: file with further columns by date and code, such as a panel: sector, return_1d, exposure_*,
-            traded_value, regime_*.
         format: format of what is printed.
         alphalens: Parquet file to write, which alphalens reads as its factor_data; for one predictions file.
     """
@@ -37,6 +33,7 @@ COMMAND = FileCommand(
     "is Parquet, CSV or JSON lines with date, code, score and target (a forward return).",
     EvaluateCommand,
     "--predictions",
+    "Folder for evaluation.json, summary.csv and days.csv.",
 )
 
 

@@ -23,6 +23,8 @@ class FileCommand(NamedTuple):
     """A dataclass; the sentences of its ``Args:`` are the help."""
     option: str | None = None
     """An option after which files may stand too: ``--predictions``."""
+    out: str = "File to write."
+    """Help of ``--out``."""
 
 
 def file_parser(command: FileCommand) -> Any:
@@ -44,7 +46,7 @@ def file_parser(command: FileCommand) -> Any:
             metavar=command.files,
             help="The same files, named by an option.",
         )
-    parser.add_argument("--out", type=str | None, default=None, help="File to write.")
+    parser.add_argument("--out", type=str | None, default=None, help=command.out)
     parser.add_argument(
         "--threads", type=int | None, default=None, help="Most threads of each numerical library."
     )

@@ -12,11 +12,11 @@ from atft.publish import publish_text
 COMMAND = FileCommand(
     "report",
     "FILE",
-    "Write a tear sheet of predictions: one HTML page that loads and runs nothing. It is report.html beside the "
-    "first file, or --out. Several files share each chart, and each of the others is compared with the first "
-    "day by day. Files and options are those of evaluate.",
+    "Write a tear sheet of predictions: one HTML page that loads and runs nothing. Several files share each "
+    "chart, and each of the others is compared with the first day by day. Files and options are those of evaluate.",
     EvaluateOptions,
     "--predictions",
+    "Page to write, .html; default: report.html beside the first file.",
 )
 
 

@@ -169,7 +169,9 @@ def _with_checkpoint_config(command: str, arguments: list[str]) -> list[Any]:
     """Without ``--config``, take the configuration that the checkpoint carries; given keys still override it."""
     words = ["--help" if word == "--help-all" else word for word in arguments]
     read = list(read_words(words))
-    if {"-h", "--help", "--config"} & {word.name for word in read}:
+    names = {word.name for word in read}
+    # --data.cache.help and its like print the keys of a section, and need no values.
+    if {"-h", "--help", "--config"} & names or any(name.endswith(".help") for name in names):
         return words
     paths = [word.value for word in read if word.name == "--ckpt_path" and word.value is not None]
     if command in TRAINING or not paths:

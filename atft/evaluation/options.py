@@ -54,10 +54,11 @@ class EvaluateOptions(MeasureOptions):
     """What of a file is measured, and how.
 
     Args:
-        split: measure rows of this split; None: of ``test`` if the file has it, else all rows.
-        horizon: measure rows of this horizon, in trading days; in a file without that column, what its rows are,
-            where None is 1.
-        context: file with further columns by date and code, such as a panel.
+        split: measure rows of this split; default: those of ``test`` if the file has it, else all rows.
+        horizon: measure rows of this horizon, in trading days; in a file without that column, the horizon of its
+            rows. Default: all horizons; 1 without the column.
+        context: file with further columns by date and code, such as a panel: sector, return_1d, exposure_*,
+            traded_value, regime_*.
     """
 
     split: str | None = None

@@ -47,9 +47,9 @@ class CompareOptions:
     """What of the files is compared, and how.
 
     Args:
-        split: compare rows of this split; None: of ``test`` if a file has it, else all rows.
-        horizon: compare rows of this horizon, in trading days; in a file without that column, what its rows are,
-            where None is 1.
+        split: compare rows of this split; default: those of ``test`` if a file has it, else all rows.
+        horizon: compare rows of this horizon, in trading days; in a file without that column, the horizon of its
+            rows. Default: all that the files share; 1 without the column.
         blend: add the mean rank of all files as a scorer.
         baselines: files that are baselines, by their names in the tables: a list such as [ridge, trees].
         min_stocks: a day with fewer known targets does not count.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from atft.commands import compare, evaluate, report
 from atft.commands.file_arguments import FileCommand, file_parser, parse_file_arguments
 from atft.errors import InputError
 
@@ -60,10 +61,27 @@ def test_the_help_has_the_sentences_of_the_dataclass() -> None:
     assert "rows of this split" in text and "how many" in text and "[FILE ...]" in text
 
 
+@pytest.mark.parametrize(
+    ("command", "out"),
+    [
+        (evaluate.COMMAND, "Folder for "),
+        (report.COMMAND, "report.html beside"),
+        (compare.COMMAND, ".csv or .json"),
+    ],
+)
+def test_the_help_says_what_out_names_and_what_an_option_is_without_a_value(
+    command: FileCommand, out: str
+) -> None:
+    text = " ".join(file_parser(command).format_help().split())
+    assert out in text.split("--out OUT", 2)[2].split("--threads")[0]
+    assert "None" not in text and text.count("default: those of ``test``") == 1
+
+
 def test_parsing_imports_no_torch() -> None:
     code = """
 import sys
 from dataclasses import make_dataclass
+from atft.commands import compare, evaluate, report
 from atft.commands.file_arguments import FileCommand, parse_file_arguments
 kind = make_dataclass("Kind", [("draws", int, 3)])
 parse_file_arguments(FileCommand("compare", "FILE", "", kind), ["a", "--draws", "5"], ())

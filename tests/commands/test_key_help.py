@@ -112,3 +112,18 @@ def test_help_all_shows_every_key_with_the_sentence_of_its_docstring(
     headings = [line for line in outcome.out.splitlines()[1:] if re.match(r"\w.*:$", line)]
     assert "Terms, weights and target transform of the loss of a day:" in headings
     assert all(heading[0].isupper() for heading in headings)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("fit", "--data.cache.help"), "folder of all caches"),
+        (("fit", "--model.network.help", "atft.nn.tabm.TabM"), "members of the ensemble"),
+        (("predict", "--data.graph.help"), "the k most correlated stocks"),
+    ],
+)
+def test_the_help_of_a_section_or_a_class_needs_no_config(
+    words: tuple[str, ...], sentence: str, atft: Callable[..., Any]
+) -> None:
+    outcome = atft(*words)
+    assert outcome.code == 0 and sentence in " ".join(outcome.out.split())
