@@ -29,7 +29,8 @@ def paired_difference(a: Series, b: Series, lags: int, draws: int = 1000, seed: 
     """Find the mean of ``a - b`` over the days that both have, with its interval, error and t.
 
     Args:
-        a, b: one value per day each, the same days in calendar order; NaN where a day has none.
+        a: one value per day, in calendar order; NaN where a day has none.
+        b: the same of the other scorer, on the same days.
         lags: ``h - 1`` for a horizon of ``h`` days.
 
     Returns:
