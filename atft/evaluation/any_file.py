@@ -20,6 +20,7 @@ from atft.csv_text import csv_batches, csv_delimiter, csv_fields, csv_file
 from atft.dates import DayReader
 from atft.errors import InputError, check_unique, clip, listed, one_line
 from atft.evaluation.predictions import PREDICTIONS
+from atft.panel_files import files_of_folder, files_of_glob
 from atft.parquet import check_file, open_parquet, stream_columns
 
 ALIASES = {
@@ -90,32 +91,48 @@ class FileRows:
         return [np.nan_to_num(self.numbers[role], nan=-1) for role in roles if role in self.numbers]
 
 
-def read_rows(path: str | Path, required: Sequence[str], wanted: Sequence[str] = tuple(ALIASES)) -> FileRows:
+def read_rows(
+    path: str | Path,
+    required: Sequence[str],
+    wanted: Sequence[str] = tuple(ALIASES),
+    *,
+    of_panel: bool = False,
+) -> FileRows:
     """Read the columns of a file that have a role.
 
     Args:
         required: roles that it must have beside date and code.
         wanted: roles to read where they are there; with ``exposure_size`` all exposures and regimes are.
+        of_panel: it may also be the folder or the glob of a panel.
 
     Raises:
-        InputError: the file cannot be read, a role is missing or two columns have it, or a cell is not what its
-            role asks for.
+        InputError: the file cannot be read, a role is missing or two columns have it, a cell is not what its role
+            asks for, or the roles of several files differ.
     """
     path = Path(path)
-    if not path.is_file():
+    files = _files_of_panel(path) if of_panel else []
+    if not files and not path.is_file():
         scores = path / PREDICTIONS  # of a run
         what = "a folder" if path.is_dir() else "no such file"
         meant = scores if scores.is_file() else "a Parquet, CSV or JSON-lines file"
         raise InputError(f"{path}: {what}; give {meant}")
-    days, first_row = DayReader(), 0
+    days = DayReader()
     columns: dict[str, list[Any]] = {}
-    roles: Mapping[str, str] = {}
-    for batch, roles in _batches(path, (*KEYS, *required), wanted):
-        for role, name in roles.items():
-            cells = CellRange(path, name, first_row)
-            columns.setdefault(role, []).append(_values(batch.column(name), role, days, cells))
-        first_row += len(batch)
-    if not first_row:
+    names: dict[str, str] = {}
+    for file in files or (path,):
+        first_row = 0
+        for batch, roles in _batches(file, (*KEYS, *required), wanted):
+            names = names or dict(roles)
+            if names.keys() != roles.keys():
+                raise InputError(
+                    f"{file}: must have the columns of the other files of {path}; "
+                    f"only some have {listed(sorted(names.keys() ^ roles.keys()))}"
+                )
+            for role, name in roles.items():
+                cells = CellRange(file, name, first_row)
+                columns.setdefault(role, []).append(_values(batch.column(name), role, days, cells))
+            first_row += len(batch)
+    if not any(map(len, columns.get("date", ()))):
         raise InputError(f"{path}: no rows; give a file with at least one day of scores")
     codes, stock = sorted_texts(pa.chunked_array(columns.pop("code")))
     texts = {role: sorted_texts(pa.chunked_array(columns.pop(role))) for role in TEXTS if role in columns}
@@ -132,8 +149,15 @@ def read_rows(path: str | Path, required: Sequence[str], wanted: Sequence[str] =
         codes=codes,
         numbers=numbers,
         texts=texts,
-        names=dict(roles),
+        names=names,
     )
+
+
+def _files_of_panel(path: Path) -> list[Path]:
+    """The Parquet files of a panel's folder or glob; none of a file, or of a run, whose scores are no panel."""
+    if path.is_file() or (path / PREDICTIONS).is_file():
+        return []
+    return files_of_folder(path) if path.is_dir() else sorted(files_of_glob(str(path)))
 
 
 def column_roles(

@@ -57,8 +57,8 @@ class EvaluateOptions(MeasureOptions):
         split: measure rows of this split; default: those of ``test`` if the file has it, else all rows.
         horizon: measure rows of this horizon, in trading days; in a file without that column, the horizon of its
             rows. Default: all horizons; 1 without the column.
-        context: file with further columns by date and code, such as a panel: sector, return_1d, exposure_*,
-            traded_value, regime_*.
+        context: further columns by date and code, of a file, or of the folder or glob of a panel: sector,
+            return_1d, exposure_*, traded_value, regime_*.
     """
 
     split: str | None = None

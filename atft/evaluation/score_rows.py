@@ -188,11 +188,12 @@ def dense_horizon(scores: ScoreRows, horizon: int, context: FileRows | None = No
 
 
 def read_context(path: str | Path) -> FileRows:
-    """Read what a file such as a panel knows of each stock and day beside scores: sector, exposures, regimes, ...
+    """Read what a panel (a file, folder or glob) knows of each stock and day beside scores: sector, exposures, ...
 
     Raises InputError where it has none of these columns, or two rows of one stock and day.
     """
-    rows = read_rows(path, (), [n for n in ALIASES if n not in (*IDENTITY, "target", "target_lag1", "split")])
+    wanted = [n for n in ALIASES if n not in (*IDENTITY, "target", "target_lag1", "split")]
+    rows = read_rows(path, (), wanted, of_panel=True)
     if not rows.numbers and "sector" not in rows.texts:
         raise InputError(
             f"{rows.path}: no context column; it may have sector, return_1d, traded_value, exposure_*, regime_*"

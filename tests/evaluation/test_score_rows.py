@@ -196,6 +196,31 @@ def test_context_joins_by_date_and_code(tmp_path: Path) -> None:
     }
 
 
+def test_context_is_a_panel_of_several_files_as_features_writes_it(tmp_path: Path) -> None:
+    frame = foreign_frame()
+    names = ["sector", "return_1d", "traded_value", "exposure_size", "regime_volatility"]
+    scores = read_scores(write_foreign(tmp_path / "bare.parquet", frame.drop(names)))
+    panel = frame.filter(horizon=1).select("date", "code", *names)
+    whole = dense_horizon(scores, 5, read_context(write_foreign(tmp_path / "whole.parquet", panel)))
+    folder = tmp_path / "panel"
+    folder.mkdir()
+    for n, rows in enumerate(panel.iter_slices(len(panel) // 3)):
+        write_foreign(folder / f"{n}.parquet", rows)
+    for place in (folder, folder / "*.parquet"):
+        joined = dense_horizon(scores, 5, read_context(place))
+        for name in names[1:]:
+            np.testing.assert_array_equal(joined.table.columns[name], whole.table.columns[name])
+        np.testing.assert_array_equal(joined.sector, whole.sector)
+    write_foreign(folder / "9.parquet", panel.drop("traded_value").head(1))
+    with pytest.raises(
+        InputError, match=r"9\.parquet: must have the columns of .* only some have traded_value$"
+    ):
+        read_context(folder)
+    write_foreign(folder / "predictions.parquet", frame)
+    with pytest.raises(InputError, match=r"panel: a folder; give .*predictions\.parquet$"):
+        read_context(folder)
+
+
 def test_context_fills_the_cells_that_the_file_lacks_and_changes_no_other(tmp_path: Path) -> None:
     frame = foreign_frame()
     # The stock leaves the file on the day of its fall, which the panel knows.
