@@ -223,10 +223,13 @@ class RunPool(Generic[R]):
 
 
 def receipt_figures(receipt: Receipt) -> str:
-    """RankIC of the validation and test days of a finished run, means over horizons: ``val RankIC +0.0312 ...``."""
+    """RankIC of a finished run on the days it has measured, means over horizons: ``val RankIC +0.0312  test ...``."""
     figures = []
     for split in ("val", "test"):
-        value = receipt.metrics.get(f"{split}/rank_ic")
+        key = f"{split}/rank_ic"
+        if key not in receipt.metrics:  # a run of `retrain` has no test days
+            continue
+        value = receipt.metrics[key]
         value = nan if value is None else value
         figures.append(f"{split} RankIC {f'{value:+.4f}' if isfinite(value) else 'unknown'}")
     return "  ".join(figures)

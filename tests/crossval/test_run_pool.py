@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from atft.callbacks.record.receipt import Receipt
 from atft.crossval import run_pool
 from atft.crossval.child_run import LOCK, ChildRun
 from atft.crossval.plan import FoldRun, planned_runs
 from atft.crossval.request import fit_words
-from atft.crossval.run_pool import RunPool
+from atft.crossval.run_pool import RunPool, receipt_figures
 from atft.crossval.run_state import RunState, read_state
 from atft.errors import InputError, RunFailed
 from atft.file_lock import take_lock
@@ -226,3 +227,9 @@ def test_a_run_that_a_killed_start_left_at_work_is_waited_for_and_not_trained_tw
     assert pool.finish()[run].finished and len(starts(tmp_path / "pool")) == 1
     assert lines[0] == "seed_1: still at work for a start that was killed; waiting for its end"
     orphan.wait(60)
+
+
+def test_the_figures_of_a_run_are_of_the_days_that_it_has() -> None:
+    measured = {"val/rank_ic": 0.0312, "test/rank_ic": None}
+    assert receipt_figures(Receipt("completed", metrics=measured)) == "val RankIC +0.0312  test RankIC unknown"
+    assert receipt_figures(Receipt("completed", metrics={"val/rank_ic": 0.0312})) == "val RankIC +0.0312"
