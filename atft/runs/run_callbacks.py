@@ -129,8 +129,15 @@ def checked_callbacks(callbacks: Any) -> list[pl.Callback]:
 
 
 def check_metrics(callbacks: Iterable[pl.Callback], known: set[str]) -> None:
-    """Check that checkpoint and early stopping watch a metric that an epoch logs, and not for its worst value."""
+    """Check that checkpoint and early stopping watch a metric that an epoch logs, and not for its worst value.
+
+    Nor may they be asked to print: a run's lines are its own, and Lightning's are not shown.
+    """
     for callback in callbacks:
+        if isinstance(callback, RunCheckpoint | RunEarlyStopping) and callback.verbose:
+            raise InputError(
+                f"{_key(callback)}.verbose: the run's lines say what it kept and why it ended; leave it out"
+            )
         monitor = getattr(callback, "monitor", None)
         watches = isinstance(callback, ModelCheckpoint | EarlyStopping)
         if watches and monitor is not None and monitor not in known:
