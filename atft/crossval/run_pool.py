@@ -223,7 +223,7 @@ class RunPool(Generic[R]):
 
 
 def receipt_figures(receipt: Receipt) -> str:
-    """RankIC of a finished run on the days it has measured, means over horizons: ``val RankIC +0.0312  test ...``."""
+    """Mean RankIC over horizons of the days that a finished run has measured: ``val RankIC +0.0312  test ...``."""
     figures = []
     for split in ("val", "test"):
         key = f"{split}/rank_ic"
