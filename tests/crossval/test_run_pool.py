@@ -231,5 +231,7 @@ def test_a_run_that_a_killed_start_left_at_work_is_waited_for_and_not_trained_tw
 
 def test_the_figures_of_a_run_are_of_the_days_that_it_has() -> None:
     measured = {"val/rank_ic": 0.0312, "test/rank_ic": None}
-    assert receipt_figures(Receipt("completed", metrics=measured)) == "val RankIC +0.0312  test RankIC unknown"
+    assert (
+        receipt_figures(Receipt("completed", metrics=measured)) == "val RankIC +0.0312  test RankIC unknown"
+    )
     assert receipt_figures(Receipt("completed", metrics={"val/rank_ic": 0.0312})) == "val RankIC +0.0312"
