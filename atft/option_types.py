@@ -49,6 +49,20 @@ def check_option_types(
         object.__setattr__(options, field.name, as_in_config(value))
 
 
+def check_least(where: str, options: Any, **least: float) -> None:
+    """Check that fields of an options dataclass are at least the numbers given by their names; null passes.
+
+    ``where`` is what messages put before a name: ``data.loader.``; empty for an option of a command.
+
+    Raises:
+        InputError: with the first field that is below its number, or NaN.
+    """
+    for name, bound in least.items():
+        value = getattr(options, name)
+        if value is not None and not value >= bound:
+            raise InputError(f"{where}{name} must be at least {bound}, got {value}")
+
+
 def check_arguments(kind: type, arguments: Mapping[str, Any]) -> None:
     """Check that arguments of a class, by name, have the types of its constructor.
 

@@ -1,16 +1,18 @@
 """Options that Python code gives with another type are one line that names the key."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
 import pytest
 
 import atft
-from atft.option_types import as_in_config, check_option_types, check_type
+from atft.option_types import as_in_config, check_least, check_option_types, check_type
 from atft.panel import PanelSchema
 
 DATES = ["2015-01-01", "2015-09-30"]
@@ -95,3 +97,12 @@ def test_a_field_with_a_check_of_its_own_is_left_to_it() -> None:
     with pytest.raises(atft.InputError):
         check_option_types("data.loader", loader)
     check_option_types("data.loader", loader, but=("lookback",))
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(1, "b.x must be at least 2, got 1"), (float("nan"), "got nan"), (2, "")]
+)
+def test_the_first_option_below_its_bound_is_named_and_null_passes(value: float, said: str) -> None:
+    options = SimpleNamespace(x=value, y=None, z=0)
+    with pytest.raises(atft.InputError, match=said) if said else nullcontext():
+        check_least("b.", options, x=2, y=5, z=0)

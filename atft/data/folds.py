@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atft.errors import InputError
-from atft.option_types import check_option_types
+from atft.option_types import check_least, check_option_types
 
 READ_BY = {
     "every": ("walk_forward",),
@@ -38,7 +38,6 @@ READ_BY = {
     "n_test": ("combinatorial",),
 }
 """Options that not every scheme reads."""
-MINIMUMS = {"every": 1, "train_days": 1, "val_days": 1, "n": 2, "n_test": 1}
 
 
 @dataclass(frozen=True)
@@ -79,14 +78,12 @@ def check_folds(options: FoldOptions) -> None:
         raise InputError(
             f"data.split.folds.scheme must be one of {', '.join(schemes)}, got {options.scheme!r}"
         )
-    for name, least in MINIMUMS.items():
-        value = getattr(options, name)
-        if value is not None and value < least:
-            raise InputError(f"data.split.folds.{name} must be at least {least}, got {value}")
-        if value != usual[name] and options.scheme not in READ_BY.get(name, schemes):
-            readers = " and ".join(READ_BY[name])
+    check_least("data.split.folds.", options, every=1, train_days=1, val_days=1, n=2, n_test=1)
+    for name, readers in READ_BY.items():
+        if getattr(options, name) != usual[name] and options.scheme not in readers:
             raise InputError(
-                f"data.split.folds.{name} is read by {readers} only, the scheme is {options.scheme}; leave it out"
+                f"data.split.folds.{name} is read by {' and '.join(readers)} only, the scheme is {options.scheme}; "
+                f"leave it out"
             )
     if options.train_days is not None and options.train_days < (options.val_days or 0):
         raise InputError(

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float32, Int16, Int32, Int64
 
 from atft.errors import InputError
-from atft.option_types import check_option_types
+from atft.option_types import check_least, check_option_types
 
 STRIPE_ROWS = 128
 """Stocks correlated with all others at a time: their correlations stay in the processor's cache."""
@@ -48,15 +48,11 @@ class GraphOptions:
 
     def __post_init__(self) -> None:
         check_option_types("data.graph", self)
-        for name in ("k", "sector_k"):
-            if getattr(self, name) < 0:
-                raise InputError(f"data.graph.{name} must be at least 0, got {getattr(self, name)}")
+        check_least("data.graph.", self, k=0, sector_k=0, refresh_days=1)
         if self.k + self.sector_k < 1:
             raise InputError(
                 f"data.graph.k and data.graph.sector_k must not both be 0, got {self.k}, {self.sector_k}"
             )
-        if self.refresh_days < 1:
-            raise InputError(f"data.graph.refresh_days must be at least 1, got {self.refresh_days}")
         if not 2 <= self.min_observations <= self.window:
             raise InputError(
                 f"data.graph.min_observations must be from 2 to data.graph.window = {self.window}, "

@@ -27,7 +27,7 @@ from atft.data.blocks import DayBlocks
 from atft.data.residency import PanelMemory, Residency
 from atft.data.shared_buffers import SharedBuffers
 from atft.errors import InputError, WorkerLost, one_line
-from atft.option_types import check_option_types
+from atft.option_types import check_least, check_option_types
 
 PREFETCH_BLOCKS = 4
 """Blocks that each worker reads ahead."""
@@ -65,9 +65,7 @@ class LoaderOptions:
 
     def __post_init__(self) -> None:
         check_option_types("data.loader", self)
-        for name, bound in {"lookback": 1, "block_days": 1, "batch_size": 4, "num_workers": 0}.items():
-            if getattr(self, name) < bound:
-                raise InputError(f"data.loader.{name} must be at least {bound}, got {getattr(self, name)}")
+        check_least("data.loader.", self, lookback=1, block_days=1, batch_size=4, num_workers=0)
 
     @property
     def joins_days(self) -> bool:

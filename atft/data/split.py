@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from atft.data.folds import FoldOptions, check_folds, fold_count, fold_days, is_causal
 from atft.errors import InputError, counted
-from atft.option_types import check_option_types
+from atft.option_types import check_least, check_option_types
 from atft.panel import day_index
 
 Days = np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -92,9 +92,7 @@ def resolve_split(
     Raises:
         InputError: a malformed or unordered period, an overlap, or a period without a usable day.
     """
-    for name, least in (("embargo_days", 0), ("min_stocks", 2)):
-        if getattr(options, name) < least:
-            raise InputError(f"data.split.{name} must be at least {least}, got {getattr(options, name)}")
+    check_least("data.split.", options, embargo_days=0, min_stocks=2)
     if options.folds is not None:  # also where none of them is chosen
         check_folds(options.folds)
     known_to = last_known_day(calendar, options)

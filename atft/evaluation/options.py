@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from atft.errors import InputError
+from atft.option_types import check_least
 
 MAX_HORIZON = 10_000
 """Trading days; above it a file's column of horizons is taken for something else."""
@@ -42,9 +43,7 @@ class MeasureOptions:
         return {"draws": self.draws, "seed": self.seed}
 
     def __post_init__(self) -> None:
-        for name, least in (("k", 1), ("cost_bps", 0), ("min_stocks", 2), ("draws", 2), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise InputError(f"{name} must be at least {least}, got {getattr(self, name):g}")
+        check_least("", self, k=1, cost_bps=0, min_stocks=2, draws=2, seed=0)
         if not 0 < self.participation <= 1:
             raise InputError(f"participation must be in (0, 1], got {self.participation:g}")
 

@@ -31,7 +31,7 @@ from atft.evaluation.random_scores import random_band
 from atft.evaluation.rank_blend import mean_rank
 from atft.evaluation.score_rows import ScoreRows, dense_horizon, read_scores
 from atft.evaluation.target_checks import target_warnings
-from atft.option_types import check_option_types
+from atft.option_types import check_least, check_option_types
 
 BLEND = "blend"
 EFFECTS = CONTROLS[2:]
@@ -67,9 +67,7 @@ class CompareOptions:
 
     def __post_init__(self) -> None:
         check_option_types("compare", self)
-        for name, least in (("min_stocks", 2), ("draws", 2), ("seed", 0)):
-            if getattr(self, name) < least:
-                raise InputError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        check_least("", self, min_stocks=2, draws=2, seed=0)
         check_horizon(self.horizon)
 
 

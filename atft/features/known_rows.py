@@ -16,6 +16,7 @@ from atft.cells import CellRange, is_text, read_codes, read_numbers
 from atft.csv_text import csv_batches, csv_delimiter, csv_fields, csv_file
 from atft.dates import DayNumbers, DayReader, date_of
 from atft.errors import InputError, check_unique, counted, nearest
+from atft.option_types import check_least
 from atft.panel import match
 from atft.parquet import open_parquet, stream_columns
 
@@ -58,8 +59,7 @@ class JoinOptions:
             )
         if self.lag < 0:
             raise InputError(f"join: lag must be at least 0 trading days, got {self.lag}: less looks ahead")
-        if self.max_age_days is not None and self.max_age_days < 1:
-            raise InputError(f"join: max_age_days must be at least 1, got {self.max_age_days}")
+        check_least("join: ", self, max_age_days=1)
 
     @property
     def keys(self) -> list[str]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from atft.errors import InputError
 from atft.features.price_dialects import check_columns
+from atft.option_types import check_least
 from atft.trading_days import day_rules
 
 CHECKS = {
@@ -75,9 +76,7 @@ class FeatureOptions:
         check_columns(self.columns)
         if not self.horizons or len(set(self.horizons)) != len(self.horizons) or min(self.horizons) < 1:
             raise InputError(f"horizons must be distinct trading days >= 1, got {self.horizons}")
-        for name, least in (("lag", 0), ("min_history_days", 1), ("min_close", 0), ("min_traded_value", 0)):
-            if not getattr(self, name) >= least:
-                raise InputError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        check_least("", self, lag=0, min_history_days=1, min_close=0, min_traded_value=0)
 
     @property
     def labels(self) -> dict[str, tuple[int, int]]:

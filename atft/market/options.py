@@ -11,7 +11,7 @@ import numpy as np
 
 from atft.digest import json_digest
 from atft.errors import InputError
-from atft.option_types import check_option_types
+from atft.option_types import check_least, check_option_types
 
 FORMAT = 1
 """Raised when the same options would give other numbers."""
@@ -70,15 +70,8 @@ def check_market(options: MarketOptions) -> None:
     horizons = options.horizons
     if not horizons or len(set(horizons)) != len(horizons) or min(horizons) < 1:
         raise InputError(f"simulate: horizons must be distinct trading days >= 1, got {horizons}")
-    least = {
-        "stocks": 2 * COMMUNITY_SIZE,
-        "days": max(horizons) + 2,
-        "features": len(feature_columns(0)),
-        "seed": 0,
-    }
-    for name, bound in least.items():
-        if getattr(options, name) < bound:
-            raise InputError(f"simulate: {name} must be at least {bound}, got {getattr(options, name)}")
+    stocks, days, features = 2 * COMMUNITY_SIZE, max(horizons) + 2, len(feature_columns(0))
+    check_least("simulate: ", options, stocks=stocks, days=days, features=features, seed=0)
 
 
 def market_columns(options: MarketOptions) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from atft.commands.moved_keys import check_moved
 from atft.commands.shipped_configs import base_path, config_path
 from atft.errors import InputError
 from atft.metrics.direction import is_lower_better
+from atft.option_types import check_least
 from atft.publish import check_folder_name
 from atft.search.question.credentials import hide
 from atft.search.question.space import Point, Space, check_point, check_space, values
@@ -206,19 +207,10 @@ def sweep_of(written: Mapping[str, Any] | str) -> SweepOptions:
 
 def _check_bounds(sweep: SweepOptions) -> None:
     check_folder_name("study", sweep.study)
-    least: dict[str, tuple[float | None, float]] = {
-        "n_trials": (sweep.n_trials, 1),
-        "workers": (sweep.workers, 1),
-        "folds": (sweep.folds, 2),
-        "max_retry": (sweep.max_retry, 0),
-        "sampler.seed": (sweep.sampler.seed, 0),
-        "sampler.startup_trials": (sweep.sampler.startup_trials, 1),
-        "pruner.floor_epochs": (sweep.pruner.floor_epochs, 1),
-        "limits.epochs": (sweep.limits.epochs, 1),
-    }
-    for key, (value, bound) in least.items():
-        if value is not None and value < bound:
-            raise InputError(f"{key} must be at least {bound}, got {value}")
+    check_least("", sweep, n_trials=1, workers=1, folds=2, max_retry=0)
+    check_least("sampler.", sweep.sampler, seed=0, startup_trials=1)
+    check_least("pruner.", sweep.pruner, floor_epochs=1)
+    check_least("limits.", sweep.limits, epochs=1)
     minutes = sweep.limits.minutes
     if minutes is not None and not 0 < minutes < float("inf"):
         raise InputError(f"limits.minutes must be above 0, got {minutes}")
