@@ -28,6 +28,7 @@ VS_SECTOR = (
     "illiquidity_20d",
 )
 PEERS = ("return_1d", "return_5d", "return_20d")
+"""All of `VS_MARKET` and `PEERS` are in `VS_SECTOR`, in its order."""
 MIN_PEERS = 4
 """With fewer other stocks in its sector on a day, a stock is compared with the market."""
 
@@ -71,9 +72,9 @@ def relative_features(
     it that day, is compared with all other stocks. ``base`` are the features by name, of whole days; ``sector`` is
     an index below ``sectors``, -1 for none.
     """
-    out = {}
+    vs_market, vs_sector, of_peers = {}, {}, {}
     market = np.zeros(sector.shape, dtype=np.int32)
-    for name in dict.fromkeys((*VS_MARKET, *VS_SECTOR, *PEERS)):
+    for name in VS_SECTOR:
         value = base[f"x_{name}"]
         # What this stock adds to the sums: its peers are the others.
         counted = tradable & ~np.isnan(value)
@@ -81,9 +82,7 @@ def relative_features(
         with np.errstate(invalid="ignore", divide="ignore"):
             total, n = group_sums(value, tradable, market, 1)
             if name in VS_MARKET:
-                out[f"x_{name}_vs_market"] = (value - total / n).astype(np.float32)
-            if name not in VS_SECTOR and name not in PEERS:
-                continue
+                vs_market[f"x_{name}_vs_market"] = (value - total / n).astype(np.float32)
             peers = (total - itself) / (n - counted)
             if sectors:
                 total, n = group_sums(value, tradable, sector, sectors)
@@ -93,13 +92,7 @@ def relative_features(
                 near = (total[day, group] - itself) / others
                 peers = np.where((sector >= 0) & (others >= MIN_PEERS), near, peers)
             peers[~np.isfinite(peers)] = np.nan
-        if name in VS_SECTOR:
-            out[f"x_{name}_vs_sector"] = (value - peers).astype(np.float32)
+        vs_sector[f"x_{name}_vs_sector"] = (value - peers).astype(np.float32)
         if name in PEERS:
-            out[f"x_peers_{name}"] = np.where(np.isnan(value), np.nan, peers).astype(np.float32)
-    order = [
-        *(f"x_{name}_vs_market" for name in VS_MARKET),
-        *(f"x_{name}_vs_sector" for name in VS_SECTOR),
-        *(f"x_peers_{name}" for name in PEERS),
-    ]
-    return {name: out[name] for name in order}
+            of_peers[f"x_peers_{name}"] = np.where(np.isnan(value), np.nan, peers).astype(np.float32)
+    return vs_market | vs_sector | of_peers

@@ -68,8 +68,7 @@ def test_twice_the_market_has_a_beta_of_2_and_no_residual() -> None:
 
 def test_relative_features_equal_loops_over_the_other_stocks() -> None:
     rng = np.random.default_rng(0)
-    names = dict.fromkeys((*VS_MARKET, *VS_SECTOR, *PEERS))
-    base = {f"x_{n}": rng.standard_normal((DAYS, STOCKS)).astype(np.float32) for n in names}
+    base = {f"x_{n}": rng.standard_normal((DAYS, STOCKS)).astype(np.float32) for n in VS_SECTOR}
     for values in base.values():
         values[rng.random(values.shape) < 0.1] = np.nan
     tradable = rng.random((DAYS, STOCKS)) < 0.9
@@ -80,7 +79,7 @@ def test_relative_features_equal_loops_over_the_other_stocks() -> None:
     assert list(out) == [f"x_{n}" for n in (*against, *(f"peers_{n}" for n in PEERS))]
     small = 0
     for day, stock in np.ndindex(DAYS, STOCKS):
-        for name in names:
+        for name in VS_SECTOR:
             value = base[f"x_{name}"].astype(float)
             known = tradable[day] & ~np.isnan(value[day])
             others = known & (np.arange(STOCKS) != stock)
@@ -92,8 +91,7 @@ def test_relative_features_equal_loops_over_the_other_stocks() -> None:
             if name in VS_MARKET:
                 mean = value[day, known].mean()
                 np.testing.assert_allclose(out[f"x_{name}_vs_market"][day, stock], own - mean, atol=1e-6)
-            if name in VS_SECTOR:
-                np.testing.assert_allclose(out[f"x_{name}_vs_sector"][day, stock], own - peers, atol=1e-6)
+            np.testing.assert_allclose(out[f"x_{name}_vs_sector"][day, stock], own - peers, atol=1e-6)
             if name in PEERS:
                 seen = np.nan if np.isnan(own) else peers
                 np.testing.assert_allclose(out[f"x_peers_{name}"][day, stock], seen, atol=1e-6)
@@ -101,15 +99,13 @@ def test_relative_features_equal_loops_over_the_other_stocks() -> None:
 
 
 def test_without_sectors_the_peers_are_all_other_stocks() -> None:
-    names = dict.fromkeys((*VS_MARKET, *VS_SECTOR, *PEERS))
-    base = {f"x_{n}": np.arange(4, dtype=np.float32)[None] for n in names}
+    base = {f"x_{n}": np.arange(4, dtype=np.float32)[None] for n in VS_SECTOR}
     out = relative_features(base, np.ones((1, 4), dtype=bool), np.full((1, 4), -1, np.int32), 0)
     np.testing.assert_allclose(out["x_peers_return_1d"][0], [2, 5 / 3, 4 / 3, 1], rtol=1e-6)
 
 
 def test_a_day_with_one_stock_has_no_peers() -> None:
-    names = dict.fromkeys((*VS_MARKET, *VS_SECTOR, *PEERS))
-    base = {f"x_{n}": np.ones((1, 1), dtype=np.float32) for n in names}
+    base = {f"x_{n}": np.ones((1, 1), dtype=np.float32) for n in VS_SECTOR}
     out = relative_features(base, np.ones((1, 1), dtype=bool), np.zeros((1, 1), np.int32), 1)
     assert np.isnan(out["x_peers_return_1d"]).all()
     assert (out["x_return_5d_vs_market"] == 0).all()
