@@ -144,6 +144,15 @@ def types_unchecked(shapes_checked: None) -> None:
 
 
 @pytest.fixture
+def toypkg(tmp_path: Path) -> Iterator[None]:
+    """The package of `own_package`, importable as ``toypkg``."""
+    from own_package import importable_package
+
+    with importable_package(tmp_path, "toypkg"):
+        yield
+
+
+@pytest.fixture
 def make_batch() -> Callable[..., DayBatch]:
     """A factory of noisy blocks; see the keyword arguments of ``_random_batch``."""
     return _random_batch

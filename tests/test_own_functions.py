@@ -1,7 +1,5 @@
 """A function of the user's own is imported and its signature read before it is called; each mistake is one line."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,17 +7,12 @@ import torch
 
 from atft.errors import InputError
 from atft.own_functions import call, check_name, error_text, find_function, noise, tensor_names
-from own_package import forget_package, write_package
 
 READABLE = ("score", "target", "valid", "levels")
 KEY = "model.objective.terms"
 
 
-@pytest.fixture(autouse=True)
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    write_package(tmp_path, "toypkg", monkeypatch)
-    yield
-    forget_package("toypkg")
+pytestmark = pytest.mark.usefixtures("toypkg")
 
 
 def test_a_function_is_named_by_its_dotted_path() -> None:

@@ -1,7 +1,6 @@
 """A term of the user's own is tried on noise when the objective is built; a fault is one line."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,16 +13,11 @@ from atft.losses.options import ObjectiveOptions
 from atft.losses.term_check import noise_inputs
 from atft.losses.terms import BY_HORIZON, READABLE, TERMS, find_term
 from gradient_shares import gradient_shares
-from own_package import forget_package, write_package
 
 LEVELS = (0.1, 0.5, 0.9)
 
 
-@pytest.fixture(autouse=True)
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    write_package(tmp_path, "toypkg", monkeypatch)
-    yield
-    forget_package("toypkg")
+pytestmark = pytest.mark.usefixtures("toypkg")
 
 
 def objective_of(name: str, **options: float) -> DayObjective:

@@ -4,8 +4,7 @@ network.
 
 import inspect
 import math
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,7 +20,6 @@ from atft.errors import InputError
 from atft.losses.objective import DayObjective, ObjectiveOptions
 from atft.losses.term_check import noise_inputs
 from atft.losses.terms import BOUNDS, READABLE, TERMS, Term, find_term, options_of
-from own_package import forget_package, write_package
 
 HORIZONS = [1, 5]
 LEVELS = [0.2, 0.5, 0.8]
@@ -245,13 +243,6 @@ def test_an_option_of_type_float_takes_any_number_whatever_its_default_looks_lik
 # -- terms of the user's own
 
 
-@pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    write_package(tmp_path, "toypkg", monkeypatch)
-    yield
-    forget_package("toypkg")
-
-
 def test_an_option_of_a_dotted_term_as_a_key_of_its_own_is_answered_with_the_whole_mapping() -> None:
     with pytest.raises(
         InputError, match=r"no term 'mypkg'; write the whole mapping, .*\{weight: 0.2, level: 0.5\}"
@@ -259,7 +250,8 @@ def test_an_option_of_a_dotted_term_as_a_key_of_its_own_is_answered_with_the_who
         options_of("mypkg", {"loss.tail.level": 3.0})
 
 
-def test_a_name_with_a_dot_is_a_function_of_the_users_own(package: None) -> None:
+@pytest.mark.usefixtures("toypkg")
+def test_a_name_with_a_dot_is_a_function_of_the_users_own() -> None:
     term = find_term("toypkg.loss.tail")
     assert term.imported and not term.hinge and term.reads == ("score", "target", "valid")
     assert find_term("toypkg.loss.cap").hinge
@@ -267,11 +259,13 @@ def test_a_name_with_a_dot_is_a_function_of_the_users_own(package: None) -> None
         find_term("toypkg.loss.misspelt")
 
 
+@pytest.mark.usefixtures("toypkg")
 @pytest.mark.parametrize("level", [-1.5, 0, 3])
-def test_its_options_may_be_any_numbers(package: None, level: float) -> None:
+def test_its_options_may_be_any_numbers(level: float) -> None:
     assert options_of("toypkg.loss.tail", {"weight": 1.0, "level": level}) == {"level": float(level)}
 
 
+@pytest.mark.usefixtures("toypkg")
 @pytest.mark.parametrize(
     ("terms", "message"),
     [
@@ -288,6 +282,6 @@ def test_its_options_may_be_any_numbers(package: None, level: float) -> None:
         ),
     ],
 )
-def test_options_that_it_does_not_take_are_errors(package: None, terms: dict[str, Any], message: str) -> None:
+def test_options_that_it_does_not_take_are_errors(terms: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         ObjectiveOptions(terms=terms)

@@ -1,8 +1,7 @@
 """A metric of the user's own is measured as ours; a fault of its function or its name is one line."""
 
 import importlib
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,18 +16,13 @@ from atft.evaluation.plain_table import table_text
 from atft.evaluation.summary import summarise_scorers
 from atft.metrics.cross_section_metrics import CrossSectionMetrics, metric_names
 from atft.metrics.own_metrics import metric_paths, nearest_metric, own_metrics
-from own_package import forget_package, write_package
 from small_scores import table_of
 
 LOGGED = ("loss", "scale", "day", "learning_rate", "quantile_crossing")
 """Names that a run, or a table of days, gives to something else."""
 
 
-@pytest.fixture(autouse=True)
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    write_package(tmp_path, "toypkg", monkeypatch)
-    yield
-    forget_package("toypkg")
+pytestmark = pytest.mark.usefixtures("toypkg")
 
 
 def test_it_is_the_mean_over_days_of_what_its_function_returns(make_batch: Callable[..., DayBatch]) -> None:

@@ -281,30 +281,20 @@ BROKEN = {
 }
 
 
-def write_package(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a package on ``sys.path`` for a test; a name of its own, for Python imports each name once."""
-    package = folder / name
-    package.mkdir()
-    files = {"__init__": "", "loss": LOSS, "metrics": METRICS, "loggers": LOGGERS, **BROKEN}
-    for module, text in files.items():
-        (package / f"{module}.py").write_text(text)
-    (package / "other").mkdir()
-    (package / "other" / "__init__.py").write_text(
-        "def top_hit(score, target, valid):\n    return score.sum(-1)\n"
-    )
-    monkeypatch.syspath_prepend(str(folder))
-
-
-def forget_package(name: str) -> None:
-    """Let the next test import its own."""
-    for module in [m for m in sys.modules if m.partition(".")[0] == name]:
-        del sys.modules[module]
-
-
 @contextmanager
 def importable_package(folder: Path, name: str) -> Iterator[Path]:
     """The package, importable under a name while the context lasts; the folder that it is in."""
+    package = folder / name
+    (package / "other").mkdir(parents=True)
+    files = {"__init__": "", "loss": LOSS, "metrics": METRICS, "loggers": LOGGERS, **BROKEN}
+    for module, text in files.items():
+        (package / f"{module}.py").write_text(text)
+    (package / "other" / "__init__.py").write_text(
+        "def top_hit(score, target, valid):\n    return score.sum(-1)\n"
+    )
     with pytest.MonkeyPatch.context() as patch:
-        write_package(folder, name, patch)
+        patch.syspath_prepend(str(folder))
         yield folder
-    forget_package(name)
+    # The next test imports its own.
+    for module in [m for m in sys.modules if m.partition(".")[0] == name]:
+        del sys.modules[module]

@@ -9,7 +9,6 @@ import pytest
 from atft.errors import InputError
 from atft.search.question.options import SweepOptions
 from atft.search.question.preflight import preflight
-from own_package import forget_package, write_package
 
 MakeSweep = Callable[..., SweepOptions]
 NETWORK = "model.network.init_args"
@@ -43,16 +42,13 @@ def test_what_time_does_not_allow_is_counted(make_sweep: MakeSweep) -> None:
         preflight(make_sweep(space={"trainer.max_epoch": {"type": "int", "low": 1, "high": 2}}), seconds=0)
 
 
-def test_the_weight_of_a_term_of_the_users_own_does_something(
-    make_sweep: MakeSweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_package(tmp_path, "weighedpkg", monkeypatch)
+@pytest.mark.usefixtures("toypkg")
+def test_the_weight_of_a_term_of_the_users_own_does_something(make_sweep: MakeSweep) -> None:
     weight = {"type": "float", "low": 0.1, "high": 0.5}
-    space = {"model.objective.terms.weighedpkg.loss.tail": weight}
+    space = {"model.objective.terms.toypkg.loss.tail": weight}
     assert preflight(make_sweep(space=space), seconds=0).startswith("preflight: every key does something")
-    with pytest.raises(InputError, match=r"weighedpkg.loss.tial is no function of weighedpkg.loss"):
-        preflight(make_sweep(space={"model.objective.terms.weighedpkg.loss.tial": weight}), seconds=0)
-    forget_package("weighedpkg")
+    with pytest.raises(InputError, match=r"toypkg.loss.tial is no function of toypkg.loss"):
+        preflight(make_sweep(space={"model.objective.terms.toypkg.loss.tial": weight}), seconds=0)
 
 
 INVALID: dict[str, tuple[dict[str, Any], str]] = {

@@ -21,7 +21,6 @@ from atft.search.study.study import begin_study
 from atft.search.trial.failures import Interrupted, TrialFailed
 from atft.search.trial.run import run_trial
 from atft.tasks.ranking import RankingTask
-from own_package import forget_package, write_package
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::DeprecationWarning"),
@@ -120,20 +119,19 @@ def test_a_base_config_that_is_edited_between_two_trials_changes_neither(
         made.run()  # a worker that read the file itself
 
 
+@pytest.mark.usefixtures("toypkg")
 def test_a_trial_searches_the_weight_of_a_term_by_a_metric_of_the_users_own(
-    small: Callable[..., Small], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small: Callable[..., Small],
 ) -> None:
-    write_package(tmp_path, "sweptpkg", monkeypatch)
-    key = "model.objective.terms.sweptpkg.loss.tail"
+    key = "model.objective.terms.toypkg.loss.tail"
     space = {key: {"type": "float", "low": 0.1, "high": 0.5}}
-    own = {"fixed": {"model.metrics": ["sweptpkg.metrics.top_hit"]}, "metric": "val/top_hit_5d"}
+    own = {"fixed": {"model.metrics": ["toypkg.metrics.top_hit"]}, "metric": "val/top_hit_5d"}
     made = small(limits={"epochs": 1}, space=space, **own)
     value = made.run(params={key: 0.25})
     config = yaml.safe_load((made.trial(0) / "config.yaml").read_text())
     (epoch,) = json.loads((made.trial(0) / "metrics.json").read_text())["epochs"]
-    assert config["model"]["objective"]["terms"]["sweptpkg.loss.tail"] == 0.25
-    assert epoch["train/term/sweptpkg.loss.tail"] > 0 and epoch["val/top_hit_5d"] == value
-    forget_package("sweptpkg")
+    assert config["model"]["objective"]["terms"]["toypkg.loss.tail"] == 0.25
+    assert epoch["train/term/toypkg.loss.tail"] > 0 and epoch["val/top_hit_5d"] == value
 
 
 def after(epochs: int) -> Callable[[], bool]:
