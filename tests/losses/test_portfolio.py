@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from torch.autograd import gradcheck
 
 from atft.losses.portfolio import book_return, day_before, dollar_neutral, sharpe_loss, turnover
 
@@ -69,12 +68,6 @@ def test_the_gradient_at_the_scores_does_not_grow_with_the_number_of_stocks() ->
     assert norms[1] == pytest.approx(norms[0], rel=0.15)
 
 
-def test_gradients_equal_finite_differences(make_day: Callable[..., Any]) -> None:
-    score, target, valid = make_day(stocks=10)
-    score.requires_grad_()
-    assert gradcheck(lambda s: sharpe_loss(s, 0.02 * target, valid, *moments(3)), (score,))
-
-
 def test_a_day_without_a_book_is_zero_without_a_gradient() -> None:
     score = torch.stack([torch.full((5,), 0.1), torch.randn(5), torch.randn(5)]).requires_grad_()
     valid = torch.tensor([[True] * 5, [True] + [False] * 4, [False] * 5])
@@ -131,13 +124,6 @@ def test_holding_trades_nothing_and_reversing_trades_all(make_day: Callable[...,
     wide = torch.randn(2, 50, 1000, generator=torch.Generator().manual_seed(0))
     unrelated = turnover(wide[0], torch.ones(50, 1000, dtype=torch.bool), wide[1], torch.ones(50, 1000) > 0)
     assert unrelated.mean().item() == pytest.approx(0.7, abs=0.02)
-
-
-def test_turnovers_gradient_equals_finite_differences(make_day: Callable[..., Any]) -> None:
-    score, _, valid = make_day(stocks=12)
-    previous, _, known = make_day(stocks=12, seed=1)
-    score.requires_grad_()
-    assert gradcheck(lambda s: turnover(s, valid, previous, known), (score,))
 
 
 def test_a_day_without_a_book_before_trades_nothing() -> None:

@@ -99,14 +99,6 @@ def test_each_window_normalisation_changes_the_scores_where_its_block_is_on(
     assert not torch.allclose(before, scores(network, batch), atol=1e-4)
 
 
-def test_switching_a_block_off_freezes_its_parameters_only() -> None:
-    network = build()
-    assert all(p.requires_grad for p in network.parameters())
-    network.set_parts(graph=False)
-    frozen = {name for name, p in network.named_parameters() if not p.requires_grad}
-    assert frozen == {f"graph.{name}" for name, _ in network.graph.named_parameters()}
-
-
 def test_an_unknown_block_lists_the_nearest() -> None:
     with pytest.raises(InputError, match="did you mean 'encoder'"):
         build().set_parts(encodr=False)
@@ -137,18 +129,6 @@ def test_without_history_blocks_a_score_reads_the_last_day_only(make_batch: Make
     moved = batch.features.clone()
     moved[:-1] = 7.0
     assert torch.equal(scores(network, batch), scores(network, batch._replace(features=moved)))
-
-
-@pytest.mark.parametrize("window_norm", MEMBERS)
-def test_bfloat16_autocast_ranks_like_full_precision(make_batch: MakeBatch, window_norm: str) -> None:
-    network, batch = build(quantiles=[0.5], window_norm=window_norm), make_batch(stocks=40)
-    with torch.autocast("cpu", torch.bfloat16):
-        rounded = scores(network, batch)
-        network.train()
-        loss_of(network, batch).backward()
-    assert rounded.dtype == torch.float32
-    assert torch.corrcoef(torch.stack((rounded.flatten(), scores(network, batch).flatten())))[0, 1] > 0.99
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
 
 
 def test_quantiles_come_for_every_horizon_and_level(make_batch: MakeBatch) -> None:
