@@ -24,7 +24,7 @@ import json  # noqa: E402
 import warnings  # noqa: E402
 from collections.abc import Callable, Iterator  # noqa: E402
 from contextlib import redirect_stderr, redirect_stdout  # noqa: E402
-from datetime import date, timedelta  # noqa: E402
+from datetime import date  # noqa: E402
 from typing import Any, NamedTuple  # noqa: E402
 
 import numpy as np  # noqa: E402
@@ -160,11 +160,7 @@ def make_batch() -> Callable[..., DayBatch]:
 
 def trading_days(count: int, first: date = date(2015, 1, 5)) -> list[date]:
     """Weekdays from ``first`` on."""
-    days, day = [], first
-    while len(days) < count:
-        if day.weekday() < 5:
-            days.append(day)
-        day += timedelta(days=1)
+    days: list[date] = np.busday_offset(first, np.arange(count), roll="forward").tolist()
     return days
 
 

@@ -1,9 +1,7 @@
 """Bad input gets one line that says what, where and what to do; no traceback, nothing half-written."""
 
 import json
-import resource
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from atft.errors import InputError
 from atft.market.options import MarketOptions
 from atft.market.write import write_market
 from atft.panel import PanelSchema
+from full_disk import full_disk
 
 Edit = Callable[[pl.DataFrame], pl.DataFrame]
 
@@ -346,22 +345,11 @@ def test_a_run_that_has_all_its_epochs_is_not_resumed_for_none(
 # -- full disks
 
 
-@contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """Let every write beyond ``size`` bytes of a file fail, as it does on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_a_disk_that_fills_while_the_cache_is_built_leaves_nothing_of_it(
     tiny_run: Any, tiny_config: Callable[..., Path], atft: Callable[..., Any], tmp_path: Path
 ) -> None:
     config = tiny_config(tmp_path, tiny_run.panel)
-    with files_of_at_most(20_000):
+    with full_disk(20_000):
         outcome = atft("fit", "--config", config)
     assert "the disk is full; make room or set data.cache.dir" in outcome.error_line
     assert leftovers(tmp_path) == []
@@ -374,7 +362,7 @@ def test_a_disk_that_fills_while_a_checkpoint_is_written_ends_the_run_as_failed(
     logs = ["--trainer.default_root_dir", str(tmp_path / "logs")]
     # Without the pictures, whose file would be the first that is too large.
     logs += ["--validation_figures.every", "0", "--gradient_monitor.every", "0"]
-    with files_of_at_most(50_000):
+    with full_disk(50_000):
         outcome = atft("fit", "--config", tiny_run.config, *logs)
     assert outcome.code == 2
     assert [line[:11] for line in outcome.err.splitlines()] == ["epoch   1/2", "atft: error"]
@@ -390,7 +378,7 @@ def test_a_disk_that_fills_while_predictions_are_written_leaves_no_part_of_them(
 ) -> None:
     best, out = tiny_run.directory / "best_model.ckpt", tmp_path / "p.parquet"
     cache = ["--data.cache.dir", tiny_run.folder / "cache"]
-    with files_of_at_most(12_000):
+    with full_disk(12_000):
         outcome = atft("predict", "--ckpt_path", best, "--out", out, *cache)
     assert f"{out}: the disk is full" in outcome.error_line
     assert list(tmp_path.iterdir()) == []

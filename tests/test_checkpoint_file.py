@@ -1,7 +1,6 @@
 """Checkpoints are whole or absent, damage to one is found, loading one runs no code, and every entry is checked."""
 
 import random
-import resource
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from atft.checkpoint_file import (
     write_checkpoint,
 )
 from atft.errors import InputError
+from full_disk import full_disk
 from tests.support.checkpoints import damaged, same, small_checkpoint
 
 STRANGE: tuple[Any, ...] = (
@@ -54,14 +54,9 @@ def test_a_failed_write_keeps_the_former_checkpoint(written: Path) -> None:
 
 @pytest.mark.parametrize("size", [50, 500, 5_000])
 def test_a_full_disk_is_one_line_wherever_the_file_is_cut_off(size: int, written: Path) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     content = {**small_checkpoint(), "more": torch.zeros(5_000)}
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        with pytest.raises(InputError, match=r"a\.ckpt: the disk is full"):
-            write_checkpoint(content, written)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with full_disk(size), pytest.raises(InputError, match=r"a\.ckpt: the disk is full"):
+        write_checkpoint(content, written)
     assert read_checkpoint(written)["epoch"] == 0
     assert [p.name for p in written.parent.iterdir()] == ["a.ckpt"]
 

@@ -48,6 +48,7 @@ from atft.metrics.cross_section_metrics import CrossSectionMetrics
 from atft.nn.atft_gat_fan import ATFTGATFAN
 from atft.optim.schedules import WarmupCosine
 from atft.tasks.ranking import RankingTask
+from tests.support.small_task import small_task
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:.*does not have many workers.*",
@@ -89,15 +90,8 @@ class Workshop:
 
     def task(self, **changes: Any) -> RankingTask:
         """A small task that reads the blocks of :meth:`loader`."""
-        torch.manual_seed(0)
-        given: dict[str, Any] = {
-            "network": partial(ATFTGATFAN, hidden_size=8, gat_layers=1, dropout=0.5),
-            "horizons": [1, 5],
-            "objective": ObjectiveOptions(terms={"ic": 1.0}),
-            "optimizer": partial(torch.optim.SGD, lr=0.1),
-            "features": [f"x_{i}" for i in range(5)],
-        }
-        return RankingTask(**{**given, **changes})
+        network = partial(ATFTGATFAN, hidden_size=8, gat_layers=1, dropout=0.5)
+        return small_task(**{"network": network, "gradient_clip": 1.0, **changes})
 
     def loader(self) -> DataLoader[DayBatch]:
         blocks: list[Any] = [self.make_batch(seed=s) for s in range(4)]

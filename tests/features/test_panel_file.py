@@ -1,8 +1,5 @@
 """The panel: labels on its calendar; whole days per row group, null for unknown, nothing half-written."""
 
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +13,7 @@ from atft.features.options import FeatureOptions
 from atft.features.panel_file import forward_returns, panel_file
 from atft.features.row_checks import check_rows
 from atft.parquet import check_file, open_parquet
+from full_disk import full_disk
 from small_prices import grid_of
 
 
@@ -64,22 +62,11 @@ def test_an_error_on_the_way_leaves_the_old_file_and_nothing_else(tmp_path: Path
     assert list(tmp_path.iterdir()) == [out]
 
 
-@contextmanager
-def file_size_limit(size: int) -> Iterator[None]:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
-    # A limit on the file's size fails in the same call as a full disk.
     out = tmp_path / "p.parquet"
     noise = np.random.default_rng(0).standard_normal(100_000).astype(np.float32)
     with (
-        file_size_limit(50_000),
+        full_disk(50_000),
         pytest.raises(InputError, match=r"p\.parquet: the disk is full; make room or name another place"),
         panel_file(out) as append,
     ):

@@ -1,5 +1,7 @@
 """A small simulated market, with its rows as a frame: what the probes of panels are tried on."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,16 +56,26 @@ def planted(tmp_path: Path) -> Any:
     return write
 
 
-@pytest.fixture(scope="session")
-def market_data(market: Path, tmp_path_factory: pytest.TempPathFactory) -> DayData:
-    """The small market split into training, validation and test days."""
-    return DayData(
-        PanelOptions(str(market)),
+def _data(panel: Path, kind: type[DayData] = DayData, *, cache: Path) -> DayData:
+    """A panel of the small market's days, split into training, validation and test days."""
+    return kind(
+        PanelOptions(str(panel)),
         SplitOptions(
             ["2015-01-05", "2015-06-12"], ["2015-06-15", "2015-07-31"], ["2015-08-03", "2015-12-31"], 0
         ),
         LoaderOptions(lookback=5, block_days=3, batch_size=200),
-        CacheOptions(dir=str(tmp_path_factory.mktemp("cache"))),
+        CacheOptions(dir=str(cache)),
         GraphOptions(k=3, window=20, min_observations=10, refresh_days=5, sector_k=0),
         horizons=[1, 5],
     )
+
+
+@pytest.fixture(scope="session")
+def market_data(market: Path, tmp_path_factory: pytest.TempPathFactory) -> DayData:
+    return _data(market, cache=tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture
+def open_panel(tmp_path: Path) -> Callable[..., DayData]:
+    """Open a file, as `DayData` or a class derived from it, with a cache of the test's own."""
+    return partial(_data, cache=tmp_path / "cache")

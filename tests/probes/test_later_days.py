@@ -1,5 +1,6 @@
 """Batches and scores keep their bits; a module that looks ahead is named with what it changed."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,8 +14,9 @@ from atft.probes import later_days
 from atft.probes.later_days import later_day_suspects
 from atft.probes.pipeline_slice import deleted_rows, scrambled_rows
 from atft.tasks.day_data import DayData
-from atft.tasks.panel_source import PanelOptions
 from atft.tasks.ranking import RankingTask
+
+Open = Callable[..., DayData]
 
 
 class CentredFeatures(DayData):
@@ -30,17 +32,10 @@ class CentredFeatures(DayData):
 
 
 def test_data_that_look_ahead_are_accused_with_the_feature(
-    market_data: DayData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    market_data: DayData, open_panel: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(later_days, "CHANGES", {"deleted": deleted_rows})
-    data = CentredFeatures(
-        market_data.panel,
-        market_data.split_options,
-        market_data.loader_options,
-        replace(market_data.cache_options, dir=str(tmp_path / "cache")),
-        market_data.graph_options,
-        horizons=market_data.horizons,
-    )
+    data = open_panel(market_data.panel.path, CentredFeatures)
     task = RankingTask.for_data(market_data, partial(ATFTGATFAN, hidden_size=4, gat_layers=1))
     suspects = later_day_suspects(task, data, tmp_path)
     assert len(suspects) == 2  # one change after each of two days
@@ -48,19 +43,12 @@ def test_data_that_look_ahead_are_accused_with_the_feature(
 
 
 def test_a_panel_with_the_ends_of_its_labels_is_not_accused(
-    market_data: DayData, market_rows: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    open_panel: Open, market_rows: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(later_days, "CHANGES", {"scrambled": scrambled_rows})
     days = market_rows["date"].unique().sort().to_frame()
     ends = days.with_columns(pl.col("date").shift(-h).alias(f"label_end_{h}d") for h in (1, 5))
     market_rows.join(ends, on="date").sort("date", "code").write_parquet(tmp_path / "panel.parquet")
-    data = DayData(
-        PanelOptions(str(tmp_path / "panel.parquet")),
-        market_data.split_options,
-        market_data.loader_options,
-        replace(market_data.cache_options, dir=str(tmp_path / "cache")),
-        market_data.graph_options,
-        horizons=market_data.horizons,
-    )
+    data = open_panel(tmp_path / "panel.parquet")
     task = RankingTask.for_data(data, partial(ATFTGATFAN, hidden_size=4, gat_layers=1))
     assert later_day_suspects(task, data, tmp_path) == []

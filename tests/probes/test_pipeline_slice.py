@@ -1,6 +1,6 @@
 """Copies of a slice differ after a day, and nowhere before it."""
 
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,6 @@ from atft.probes.pipeline_slice import (
     slice_panel,
 )
 from atft.tasks.day_data import DayData
-from atft.tasks.panel_source import PanelOptions
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +39,7 @@ def test_a_slice_has_the_first_validation_day_of_its_run(market_data: DayData, p
 
 @pytest.mark.parametrize("kind", [pl.Int64, pl.Float64, pl.Categorical])
 def test_codes_of_any_type_are_those_of_the_cache(
-    kind: type[pl.DataType], market: Path, market_data: DayData, tmp_path: Path
+    kind: type[pl.DataType], market: Path, open_panel: Callable[..., DayData], tmp_path: Path
 ) -> None:
     code = (
         pl.col("code")
@@ -50,14 +49,7 @@ def test_codes_of_any_type_are_those_of_the_cache(
     )
     panel = tmp_path / "panel.parquet"
     pl.read_parquet(market).with_columns(code.cast(kind)).write_parquet(panel)
-    data = DayData(
-        PanelOptions(str(panel)),
-        market_data.split_options,
-        market_data.loader_options,
-        replace(market_data.cache_options, dir=str(tmp_path / "cache")),
-        market_data.graph_options,
-        horizons=market_data.horizons,
-    )
+    data = open_panel(panel)
     sliced = slice_panel(data, tmp_path / "slice")
     assert sliced.open_cache().codes == data.open_cache().codes
 

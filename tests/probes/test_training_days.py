@@ -1,6 +1,7 @@
 """The purge by brute force over all pairs, the scaling, and labels that nothing can predict."""
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -98,19 +99,12 @@ class FeatureOfLabels(DayData):
 
 
 def test_labels_in_a_feature_are_learned_however_they_are_shuffled(
-    market_rows: pl.DataFrame, market_data: DayData, tmp_path: Path
+    market_rows: pl.DataFrame, open_panel: Callable[..., DayData], tmp_path: Path
 ) -> None:
     noise = np.random.default_rng(0).standard_normal(len(market_rows))
     rows = market_rows.with_columns(x_noise_01=pl.Series(noise).cast(pl.Float32))
     rows.sort("date", "code").write_parquet(tmp_path / "panel.parquet")
-    data = FeatureOfLabels(
-        replace(market_data.panel, path=str(tmp_path / "panel.parquet")),
-        market_data.split_options,
-        market_data.loader_options,
-        replace(market_data.cache_options, dir=str(tmp_path / "cache")),
-        market_data.graph_options,
-        horizons=market_data.horizons,
-    )
+    data = open_panel(tmp_path / "panel.parquet", FeatureOfLabels)
     suspects, text = shuffled_label_suspects(data, tmp_path)
     # The labels of a row move together, so that of five days is learned with that of one.
     ics = [float(re.findall(r"RankIC (\S+) at", suspect.evidence)[0]) for suspect in suspects]

@@ -1,7 +1,6 @@
 """The study's files tell what its database tells, carry whose they are, and are whole while others write."""
 
 import json
-import resource
 import sqlite3
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from atft.search.study.files import (
     study_labels,
 )
 from atft.search.study.outcome import Outcome
+from full_disk import full_disk
 
 LR = optuna.distributions.FloatDistribution(1e-4, 1e-2, log=True)
 LABELS = {"study": "s", "study_id": "id1", "config_digest": "c1", "data_digest": "d1"}
@@ -132,13 +132,9 @@ def test_the_backup_is_whole_while_another_connection_writes(study: optuna.Study
 
 def test_a_disk_that_takes_no_backup_is_an_error_and_leaves_none(study: optuna.Study, tmp_path: Path) -> None:
     # As a full disk does: sqlite itself meets the end of the room.
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
-    try:
-        with pytest.raises(InputError, match=r"copy\.db: the copy of .*study\.db failed .*; make room"):
-            back_up(study, tmp_path / "copy.db")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    said = r"copy\.db: the copy of .*study\.db failed .*; make room"
+    with full_disk(20_000), pytest.raises(InputError, match=said):
+        back_up(study, tmp_path / "copy.db")
     assert not list(tmp_path.glob("*copy.db*"))
 
 
