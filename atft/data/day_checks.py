@@ -136,7 +136,7 @@ def _with_history(cache: DayCache, days: Days, lookback: int, nothing: str, key:
     scored = days[days >= lookback - 1]
     if not len(scored):
         raise InputError(
-            f"predict: {nothing} {counted(lookback, 'day')} of history; the panel runs {dates[0]} to {dates[-1]} "
+            f"{nothing} {counted(lookback, 'day')} of history; the panel runs {dates[0]} to {dates[-1]} "
             f"({counted(len(dates), 'day')}); set {key}"
         )
     return scored, days[days < lookback - 1]

@@ -91,7 +91,7 @@ def _looks(task: RankingTask, block: DayBatch) -> Explanation:
 def _features(
     names: list[str], batch: DayBatch, stock: int, parts: Tensor, median: Tensor
 ) -> list[FeaturePart]:
-    values, percentile = batch.features[-1, stock], percentiles(batch, torch.tensor([stock]))[0]
+    values, percentile = batch.features[-1, stock], percentiles(batch, stock)
     order = parts.abs().argsort(descending=True, stable=True).tolist()
     return [
         FeaturePart(names[i], _known(values[i]), _known(median[i]), _known(percentile[i]), float(parts[i]))

@@ -5,7 +5,7 @@ a stock's value is unknown, so is the median stock's, and the feature explains n
 """
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from atft.batch import DayBatch
@@ -21,16 +21,11 @@ def median_window(batch: DayBatch) -> Float[Tensor, "lookback 1 features"]:
     return median(members, members.isfinite())[:, None]
 
 
-def percentiles(batch: DayBatch, stocks: Int[Tensor, " chosen"]) -> Float[Tensor, "chosen features"]:
-    """Percentile of stocks among the universe's known values on a block's day, from 0 (lowest) to 100; NaN unknown.
+def percentiles(batch: DayBatch, stock: int) -> Float[Tensor, " features"]:
+    """Percentile of a stock among the universe's known values on a day, from 0 (lowest) to 100; NaN unknown.
 
     100 x (stocks below + half of the equal ones) / stocks.
     """
-    today = batch.features[-1]
-    members = today[batch.universe[0]]
-    count = members.isfinite().sum(0)
-    rows = []
-    for value in today[stocks]:
-        below, equal = (members < value).sum(0), (members == value).sum(0)
-        rows.append(torch.where(value.isfinite(), 100 * (below + equal / 2) / count, torch.nan))
-    return torch.stack(rows)
+    value, members = batch.features[-1, stock], batch.features[-1, batch.universe[0]]
+    below, equal = (members < value).sum(0), (members == value).sum(0)
+    return torch.where(value.isfinite(), 100 * (below + equal / 2) / members.isfinite().sum(0), torch.nan)

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from datetime import date
 
-import numpy as np
-
-from atft.data.split import parse_period
+from atft.data.day_checks import days_to_score
+from atft.data.scaling import evenly_spaced
 from atft.errors import InputError, closest, counted
 from atft.panel import day_index
 from atft.tasks.day_data import DayData
@@ -53,17 +52,10 @@ def days_to_explain(data: DayData, period: Sequence[str], most: int) -> list[int
     Raises:
         InputError: no ISO dates in order, or no day of the panel in the period has enough history.
     """
-    first, last = parse_period("the period", period)
-    manifest, lookback = data.open_cache().manifest, data.loader_options.lookback
-    start, stop = day_index(manifest.dates, first, "from"), day_index(manifest.dates, last, "to")
-    days = [day for day in range(max(start, lookback - 1), stop + 1) if manifest.universe_rows[day]]
-    if not days:
-        raise InputError(
-            f"from {first} to {last}: no day with {counted(lookback, 'day')} of history; the panel runs "
-            f"{manifest.dates[0]} to {manifest.dates[-1]}"
-        )
-    evenly_spaced = np.linspace(0, len(days) - 1, min(most, len(days))).round().astype(int)
-    return [days[i] for i in evenly_spaced]
+    lookback = data.loader_options.lookback
+    days, _ = days_to_score(data.open_cache(), "the period of --from and --to", period, lookback)
+    explained: list[int] = evenly_spaced(days, most).tolist()
+    return explained
 
 
 def find_stock(code: str, names: list[str], codes: tuple[str, ...], day: date) -> int:

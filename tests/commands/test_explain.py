@@ -66,7 +66,7 @@ def test_a_period_is_explained_for_the_runs_report(
         ),
         (
             ["--from", "2015-04-24", "--to", "2015-04-06"],
-            "the period starts 2015-04-24 after it ends 2015-04-06",
+            "the period of --from and --to starts 2015-04-24 after it ends 2015-04-06",
         ),
     ],
 )

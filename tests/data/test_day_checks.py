@@ -220,9 +220,7 @@ def test_a_feature_that_no_scored_day_knows_is_named(
 def test_a_period_without_a_day_to_score_raises_in_one_line(make_cache: Make) -> None:
     cache = make_cache(graph=None)
     for asked in (["2031-01-01", "2031-02-01"], ["2015-01-01", "2015-01-07"], ["2014-01-01", "2014-02-01"]):
-        with pytest.raises(
-            InputError, match=r"predict: no day from .* with 6 days of history; the panel runs"
-        ):
+        with pytest.raises(InputError, match=r"no day from .* with 6 days of history; the panel runs"):
             days_to_score(cache, "data.predict", asked, 6)
     with pytest.raises(InputError, match=r"data\.predict must be \[from, to\], two ISO dates, got \['x'\]"):
         days_to_score(cache, "data.predict", ["x"], 6)

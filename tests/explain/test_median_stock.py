@@ -23,7 +23,7 @@ def test_the_median_stock_is_numpys_nanmedian_of_the_universe(make_batch: MakeBa
 def test_percentiles_are_scipys_of_the_known_values_of_the_universe(make_batch: MakeBatch) -> None:
     batch = make_batch(days=1, stocks=20, missing=0.3)
     batch = batch._replace(features=batch.features.round(decimals=0))  # with ties
-    found = percentiles(batch, torch.arange(20))
+    found = torch.stack([percentiles(batch, stock) for stock in range(20)])
     today, inside = batch.features[-1].numpy(), batch.features[-1, batch.universe[0]].numpy()
     for feature in range(5):
         known = inside[:, feature][~np.isnan(inside[:, feature])]

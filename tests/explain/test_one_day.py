@@ -40,9 +40,9 @@ def test_days_of_a_period_are_evenly_spaced_from_its_first_to_its_last(tiny: Any
         "2015-01-12",
         "2015-01-13",
     ], "days without history are left out"
-    with pytest.raises(InputError, match="from 2016-01-01 to 2016-02-01: no day with 6 days of history; the"):
+    with pytest.raises(InputError, match="no day from 2016-01-01 to 2016-02-01 with 6 days of history; the"):
         days_to_explain(tiny.data, ["2016-01-01", "2016-02-01"], 9)
-    with pytest.raises(InputError, match="the period must be"):
+    with pytest.raises(InputError, match="the period of --from and --to must be"):
         days_to_explain(tiny.data, ["soon", "2016-02-01"], 9)
 
 
