@@ -124,14 +124,15 @@ class Progress:
 
 def _default_line(work: Progress) -> str:
     if work.total is None:
-        return f"{work.description}, {_duration(work.seconds)} so far"
+        return f"{work.description}, {duration(work.seconds)} so far"
     text = f"{work.description}: {work.done:,} of {work.total:,}"
     if not work.done:
         return text
-    return f"{text}, about {_duration(work.seconds / work.done * (work.total - work.done))} left"
+    return f"{text}, about {duration(work.seconds / work.done * (work.total - work.done))} left"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds: ``1:02:03``."""
     return str(timedelta(seconds=round(seconds)))
 
 

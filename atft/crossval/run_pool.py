@@ -9,7 +9,6 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from math import isfinite, nan
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -20,7 +19,7 @@ from atft.crossval.plan import PlannedRun
 from atft.crossval.run_state import RunState, read_state
 from atft.errors import InputError, RunFailed, clip
 from atft.file_lock import take_lock
-from atft.progress import Progress
+from atft.progress import Progress, duration
 from atft.termination import Terminated
 
 TICK_SECONDS = 0.2
@@ -200,7 +199,7 @@ class RunPool(Generic[R]):
         # The runs at work (a copy: a thread asks) have trained for a while; one beyond the mean ends at any time.
         spent = sum(min(self._clock() - self._began[run], mean) for run in list(self._children))
         seconds = max(mean * (total - done) - spent, 0) / min(self.workers, total - done)
-        return f"{text}, about {timedelta(seconds=round(seconds))} left"
+        return f"{text}, about {duration(seconds)} left"
 
     def _leave(self) -> bool:
         """Ask the children to stop at the first signal, kill them at the second; False once all have ended."""

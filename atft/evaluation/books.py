@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atft.day_series import Series
+from atft.errors import counted
 from atft.evaluation.day_measures import spread_positions
 from atft.evaluation.day_ranks import over_blocks, rank_days
 from atft.evaluation.predictions import HorizonScores, Scores, index_in
@@ -131,7 +132,7 @@ def next_day_returns(table: HorizonScores, one_day: HorizonScores | None) -> tup
     wait = entry_wait(table.columns["target"], ahead, table.horizon)
     if not wait:
         return ahead, RETURN_1D
-    return ahead_by(ahead, wait), f"{RETURN_1D} {wait} day{'s' if wait > 1 else ''} later, when targets begin"
+    return ahead_by(ahead, wait), f"{RETURN_1D} {counted(wait, 'day')} later, when targets begin"
 
 
 def days_apart(dates: NDArray[np.datetime64]) -> float:

@@ -39,14 +39,9 @@ def scaled_ranks(values: Cells, within: Marks) -> Cells:
 def shift_days(values: np.ndarray, days: int, empty: float | bool = 0.0) -> np.ndarray:
     """Row t becomes row ``t + days`` of the input; ``empty`` beyond its ends."""
     out = np.full_like(values, empty)
-    if abs(days) >= len(values):
-        return out
-    if days > 0:
-        out[:-days] = values[days:]
-    elif days < 0:
-        out[-days:] = values[:days]
-    else:
-        out[:] = values
+    first, end = max(-days, 0), len(values) - max(days, 0)
+    if first < end:
+        out[first:end] = values[first + days : end + days]
     return out
 
 

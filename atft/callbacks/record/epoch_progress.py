@@ -3,7 +3,6 @@
 epoch  3/12   step 40 of 128   loss 0.9123   9,812 stock-days/s   0:00:45
 """
 
-from datetime import timedelta
 from typing import Any
 
 import lightning.pytorch as pl
@@ -13,7 +12,7 @@ from atft.batch import DayBatch
 from atft.callbacks.record.messages import epoch_of
 from atft.data.block_plan import PlannedBlock
 from atft.data.loader import BlockLoader
-from atft.progress import OF_PROCESS, LineTimer, Progress
+from atft.progress import OF_PROCESS, LineTimer, Progress, duration
 
 
 class EpochProgress(pl.Callback):
@@ -48,7 +47,7 @@ class EpochProgress(pl.Callback):
         if self._evaluated is None and self._first >= 0:
             rows = self._devices * sum(b.rows for b in done[self._first :])
             parts.append(f"{rows / max(work.seconds, 1e-9):,.0f} stock-days/s")
-        return "   ".join([*parts, str(timedelta(seconds=round(work.seconds)))])
+        return "   ".join([*parts, duration(work.seconds)])
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.on_train_epoch_start(trainer, pl_module)  # Lightning calls none when one is resumed midway

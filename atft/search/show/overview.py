@@ -8,13 +8,13 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import optuna
 from optuna.trial import FrozenTrial
 
 from atft.errors import InputError
+from atft.progress import duration
 from atft.publish import read_json
 from atft.search.question.options import SweepOptions
 from atft.search.show.lines import point_lines
@@ -102,11 +102,6 @@ class Overview:
             counts = ", ".join(f"{n} {kind}" for kind, n in sorted(self.failures.items()))
             lines.append(f"failures by class: {counts} (reasons: {sweep.directory}/all_trials.json)")
         return lines
-
-
-def duration(seconds: float) -> str:
-    """Hours, minutes and seconds: ``1:02:03``."""
-    return str(timedelta(seconds=round(seconds)))
 
 
 def overview(study: optuna.Study, sweep: SweepOptions, now: float | None = None) -> Overview:

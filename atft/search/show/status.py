@@ -17,9 +17,10 @@ from rich.table import Table
 
 from atft.console import plain_console
 from atft.errors import InputError
+from atft.progress import duration
 from atft.search.question.options import SweepOptions
 from atft.search.show.arguments import sweep_arguments
-from atft.search.show.overview import Overview, RunningTrial, duration, overview
+from atft.search.show.overview import Overview, RunningTrial, overview
 from atft.search.study.storage import storage_errors
 from atft.search.study.study import open_study
 

@@ -9,14 +9,13 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from tempfile import mkdtemp
 
 from optuna.trial import FrozenTrial
 
 from atft.errors import RunFailed, counted
-from atft.progress import Progress
+from atft.progress import Progress, duration
 from atft.publish import publish_text
 from atft.search.question.options import SweepOptions
 
@@ -125,7 +124,7 @@ def estimate(sweep: SweepOptions, trial: FrozenTrial, trial_bytes: int, free_byt
     seconds = trial.duration.total_seconds() / EPOCHS * epochs * folds
     if sweep.limits.minutes is not None:
         seconds = min(seconds, 60 * sweep.limits.minutes)
-    longest = timedelta(seconds=round(seconds * math.ceil(sweep.n_trials / sweep.workers)))
+    longest = duration(seconds * math.ceil(sweep.n_trials / sweep.workers))
     needed = trial_bytes * sweep.n_trials * folds
     if needed > free_bytes:
         raise NotWorthStarting(

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from atft.errors import InputError, RunFailed
+from atft.errors import InputError, RunFailed, counted
 from atft.progress import LineTimer
 from atft.publish import remove_abandoned
 from atft.search.question.frozen import watch_base
@@ -126,8 +126,7 @@ class Supervisor:
         owners = [t.user_attrs["owner"] for t in _living(trials)]
         others = {o["pid"] for o in owners if is_orphaned(o)} - {w.pid for w in self.workers}
         if others and not self._others_reported:
-            plural = "s" * (len(others) > 1)
-            self._print(f"{len(others)} worker{plural} of a start that was killed still at work here")
+            self._print(f"{counted(len(others), 'worker')} of a start that was killed still at work here")
         self._others_reported = bool(others)
         free = sum(w.pid is None for w in self.workers) - len(others)
         for worker in self.workers:
