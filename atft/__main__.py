@@ -4,18 +4,17 @@ import sys
 
 from atft import cli
 from atft.allocator import keep_freed_memory
-from atft.garbage import collect_rarely, skip_last_collection
+from atft.garbage import collect_rarely
+from atft.termination import end_process
 
 
-def main() -> int:
+def main() -> None:
     """Run the command of this process's arguments; one that trains keeps the memory that its steps free."""
     if sys.argv[1:2] and sys.argv[1] in cli.TRAINS and not {"-h", "--help"} & set(sys.argv):
         keep_freed_memory()
     collect_rarely()
-    status = cli.main()
-    skip_last_collection()
-    return status
+    end_process(cli.main())
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

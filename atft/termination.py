@@ -1,19 +1,21 @@
 """SIGTERM ends a command as Ctrl-C does: half-written files are removed, and a run's receipt says that it was
-stopped. A child process notices the end of its parent.
+stopped. A child process notices the end of its parent. The end of a program cannot change its status.
 
 A library may swallow either while it is imported, as torch does while numpy is: the command would go on with half
 of a library, and end in its error seconds later. So they wait a second for an import, and an error after one is a
 stop.
 """
 
+import atexit
 import os
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import NoReturn
 
 CTRL_C, SIGTERM = "stopped by Ctrl-C", "stopped by SIGTERM"
 RETRY_S, LONGEST_IMPORT_S = 0.05, 1.0
@@ -115,3 +117,26 @@ def on_parent_exit(parent: int, action: Callable[[], None]) -> None:
         action()
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def end_process(status: int) -> NoReturn:
+    """End this program with ``status``; to be called last, by its main thread.
+
+    Exit functions are called and output is flushed, but the interpreter is not taken down: a thread of Arrow or
+    torch that frees memory of Python in that moment aborts the process, with the status 134 after a finished
+    command (https://github.com/python/cpython/issues/87135). A signal that comes now ends the process with
+    ``status`` too.
+    """
+    if sys.getprofile() is not None or sys.gettrace() is not None:
+        sys.exit(status)  # a profiler or debugger that runs the program has something left to do
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: os._exit(status))
+    for thread in threading.enumerate():
+        if not thread.daemon and thread is not threading.current_thread():
+            thread.join()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # its reader has gone, or its disk is full
+            stream.flush()
+    os._exit(status)

@@ -17,13 +17,13 @@ def thresholds_as_before() -> Iterator[None]:
     gc.set_threshold(*before)
 
 
-def test_a_program_starts_with_few_searches_and_ends_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_starts_with_few_searches(monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[Any] = []
     monkeypatch.setattr("sys.argv", ["atft", "evaluate"])
     monkeypatch.setattr(program.cli, "main", lambda: called.append(gc.get_threshold()) or 0)
-    monkeypatch.setattr(program, "skip_last_collection", lambda: called.append("frozen"))
-    assert program.main() == 0
-    assert called == [WHILE_STARTING, "frozen"]
+    monkeypatch.setattr(program, "end_process", lambda status: called.append(status))
+    program.main()
+    assert called == [WHILE_STARTING, 0]
 
 
 def test_searches_are_as_usual_again_where_a_trainer_is_built() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from atft.allocator import has_glibc
 from atft.cli import guarded
 from atft.termination import Terminated, how_stopped, on_parent_exit, terminable
 
@@ -148,3 +149,44 @@ def test_a_parent_that_had_ended_before_counts_at_once() -> None:
     ended = threading.Event()
     on_parent_exit(2**22 + 1, ended.set)
     assert ended.wait(60)
+
+
+AT_THE_END = """
+import atexit, ctypes, os, sys, threading, time
+from atft.__main__ import main
+def late():
+    time.sleep(.1)
+    print("thread")
+{action}
+atexit.register(print, "exit function")
+threading.Thread(target=late).start()
+sys.argv = ["atft", "--version"]
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "",
+        # glibc calls abort where the interpreter has ended, as a pool of threads of a library may.
+        "libc = ctypes.CDLL(None); libc.on_exit(ctypes.cast(libc.abort, ctypes.c_void_p), None)",
+        "atexit.register(os.kill, os.getpid(), 2)",
+        "atexit.register(os.kill, os.getpid(), 15)",
+    ],
+    ids=["nothing", "abort", "Ctrl-C", "SIGTERM"],
+)
+def test_what_happens_at_the_end_of_a_program_does_not_change_its_status(action: str) -> None:
+    if "on_exit" in action and not has_glibc():
+        pytest.skip("on_exit is glibc's")
+    words = [sys.executable, "-c", AT_THE_END.format(action=action)]
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("atft ") and ended.stdout.endswith("thread\nexit function\n")
+
+
+def test_a_profiler_of_a_command_ends_too(tmp_path: Path) -> None:
+    out = tmp_path / "profile"
+    words = [sys.executable, "-m", "cProfile", "-o", str(out), "-m", "atft", "fits"]
+    subprocess.run(words, capture_output=True, timeout=60)
+    assert out.stat().st_size > 0

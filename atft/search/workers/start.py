@@ -27,6 +27,7 @@ from atft.search.study.storage import NoStudy, storage_errors
 from atft.search.study.study import begin_study, open_study
 from atft.search.workers.process import child_command, run_child
 from atft.search.workers.supervisor import Supervisor
+from atft.termination import end_process
 from atft.threads import cap_threads
 
 
@@ -127,4 +128,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_process(main())

@@ -7,7 +7,6 @@ train beside the workers of the next supervisor, twice the load.
 """
 
 import signal
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,6 +28,7 @@ from atft.search.trial.failures import Interrupted, TrialFailed
 from atft.search.trial.resume import former_directories
 from atft.search.trial.run import run_trial
 from atft.search.workers.process import run_child
+from atft.termination import end_process
 
 IDLE_SECONDS = 0.5
 """Pause between two looks at the study while it has no free slot."""
@@ -114,4 +114,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_process(main())
