@@ -28,6 +28,7 @@ VOCABULARY = {
     "allocator",
     "deferred_imports",
     "garbage",
+    "standard_streams",
     "publish",
     "progress",
     "console",
