@@ -74,6 +74,7 @@ def test_a_run_killed_between_its_last_epoch_and_the_table_says_so_and_is_conclu
     assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-4)
     assert after.last_epoch == pytest.approx(whole.last_epoch, rel=1e-3, abs=1e-4)
     assert after.selected_step == whole.selected_step
+    assert (after.days, after.rows) == (whole.days, whole.rows) and after.terms.keys() == whole.terms.keys()
     assert epochs_of(second) == epochs_of(tiny_run.directory) == [0, 1]
     assert all((second / name).is_file() for name in ("comparison.txt", "predictions.parquet"))
     again = atft("fit", *options, "--ckpt_path", "last")

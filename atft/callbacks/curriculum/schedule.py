@@ -62,6 +62,10 @@ class PhaseSchedule(pl.Callback):
             if freezes_by_phase(self.plan) and isinstance(trainer.strategy, DDPStrategy):
                 trainer.strategy._ddp_kwargs["find_unused_parameters"] = True
 
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self.record is not None:
+            self.record.receipt.phases = self.runs  # also of a run that is resumed for no further epoch
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Print the plan, unless a criterion had ended the run that is resumed.
 
@@ -82,8 +86,6 @@ class PhaseSchedule(pl.Callback):
         if never:
             text = f"trainer.max_epochs {trainer.max_epochs} ends the curriculum early"
             warn(trainer, f"{text}; never run: {', '.join(never)}")
-        if self.record is not None:
-            self.record.receipt.phases = self.runs
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, *_: Any) -> None:
         if not self._started:  # an epoch that is resumed midway has no start

@@ -58,6 +58,7 @@ class RunRecord(pl.Callback):
         self._outcome = ("completed", "")
         self._rows: dict[str, Tensor] = {}
         self._days: dict[str, Tensor] = {}
+        self._seen_before: dict[str, tuple[int, int]] = {}  # rows and days of the last epoch before a resume
         self._calendar_days = 0  # length of the panel's calendar
         self._started = time.perf_counter()
         self._epoch_waiting = 0.0  # seconds of the epoch between two blocks
@@ -81,8 +82,9 @@ class RunRecord(pl.Callback):
         schedulers = trainer.lr_scheduler_configs
         self.receipt.scheduler = type(schedulers[0].scheduler).__name__ if schedulers else "none"
         for split, (days, rows) in data.planned().items():
-            self.receipt.days[split] = Coverage(planned=days)
-            self.receipt.rows[split] = Coverage(planned=rows)
+            rows_before, days_before = self._seen_before.get(split, (0, 0))
+            self.receipt.days[split] = Coverage(planned=days, seen=days_before)
+            self.receipt.rows[split] = Coverage(planned=rows, seen=rows_before)
         if trainer.is_global_zero:
             publish_text(self.directory / "config.yaml", self.config_text)
         self._publish(trainer, pl_module)
@@ -187,11 +189,14 @@ class RunRecord(pl.Callback):
         self._write()
 
     def state_dict(self) -> dict[str, Any]:
-        return {"history": list(self.history), "stopped": self.stopped}
+        seen = {n: (c.seen, self.receipt.days[n].seen) for n, c in self.receipt.rows.items()}
+        return {"history": list(self.history), "stopped": self.stopped, "seen": seen}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.history = list(state_dict["history"])
         self.receipt.epochs = len(self.history)
+        self._average_terms()
+        self._seen_before = state_dict.get("seen", {})  # older checkpoints have none
         self.stopped = state_dict["stopped"] if self.over else ""
 
     # -- inside

@@ -1,6 +1,7 @@
 """A run in phases: each epoch as its phase says, resumed exactly, scored with the parts it was selected with."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -248,6 +249,21 @@ def test_the_receipt_tells_the_phases_as_they_ran(phased: Any) -> None:
     assert receipt.status == "completed" and "ranknet" in receipt.terms
     epochs = json.loads((phased[1] / "metrics.json").read_text())["epochs"]
     assert [e["train/phase"] for e in epochs] == [1.0, 2.0, 2.0]
+
+
+def test_a_run_of_which_only_the_table_is_missing_keeps_its_phases(
+    phased: Any, atft: Any, tmp_path: Path
+) -> None:
+    config, run, _ = phased
+    killed = tmp_path / "tiny" / "version_0"
+    killed.mkdir(parents=True)
+    for name in ("last.ckpt", "best_model.ckpt"):
+        shutil.copy(run / name, killed)
+    concluded = ["--trainer.default_root_dir", tmp_path, "--ckpt_path", "last"]
+    assert atft("fit", "--config", config, *concluded).code == 0
+    before, after = read_receipt(run), read_receipt(tmp_path / "tiny" / "version_1")
+    assert (after.phases, after.days, after.rows) == (before.phases, before.days, before.rows)
+    assert after.terms == before.terms
 
 
 def test_a_checkpoint_of_an_early_phase_is_scored_with_that_phases_parts(
