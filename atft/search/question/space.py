@@ -208,9 +208,13 @@ def in_order(point: Point, space: Space) -> Point:
     return {key: point[key] for key in space if key in point}
 
 
-def grid_points(space: Space) -> list[Point]:
-    """All points of a space whose dimensions have steps or choices, the last key changing fastest."""
-    return _product({key: values(dimension) or [] for key, dimension in space.items()})
+def grid_point(axes: Mapping[str, Sequence[Scalar]], index: int) -> Point:
+    """Point ``index`` of the grid of some values of each key, the last key changing fastest."""
+    point: Point = {}
+    for key, every in reversed(axes.items()):
+        index, position = divmod(index, len(every))
+        point[key] = every[position]
+    return {key: point[key] for key in axes}
 
 
 def corners(space: Space, most: int) -> list[Point]:
@@ -221,7 +225,7 @@ def corners(space: Space, most: int) -> list[Point]:
     """
     edges = {key: ends(dimension) for key, dimension in space.items()}
     if math.prod(len(e) for e in edges.values()) <= most:
-        return _product(edges)
+        return [dict(zip(edges, combination, strict=True)) for combination in product(*edges.values())]
     longest = max(len(e) for e in edges.values())
     points: list[Point] = [{k: e[i % len(e)] for k, e in edges.items()} for i in range(min(longest, most))]
     rng = random.Random(0)
@@ -246,7 +250,3 @@ def class_choices(space: Space) -> list[Point]:
         if isinstance(dimension.get("choices"), dict) or key.endswith("class_path")
         for choice in ends(dimension)
     ]
-
-
-def _product(by_key: Mapping[str, Sequence[Scalar]]) -> list[Point]:
-    return [dict(zip(by_key, combination, strict=True)) for combination in product(*by_key.values())]

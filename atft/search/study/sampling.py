@@ -8,6 +8,7 @@ Optuna's GridSampler assigns grid points by trial number, so that a retried or s
 when the last free one was enqueued. Ours looks at which points were tried.
 """
 
+import math
 import os
 import random
 import socket
@@ -20,7 +21,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from atft.search.question.options import SweepOptions
-from atft.search.question.space import Point, Space, distribution, draw, grid_points, setting
+from atft.search.question.space import Point, Space, distribution, draw, grid_point, setting, values
 from atft.search.study.budget import point_of
 from atft.search.study.outcome import is_surplus
 from atft.search.study.storage import experimental_optuna
@@ -102,11 +103,14 @@ class Grid(optuna.samplers.BaseSampler):
             for t in study.get_trials(deepcopy=False)
             if t.number != trial.number and t.state != TrialState.FAIL
         ]
-        points = grid_points(self.space)
-        self.rng.shuffle(points)
-        fixed = self._as_written(point_of(trial)).items()  # an enqueued trial may have values already
-        points = [p for p in points if fixed <= self._as_written(p).items()] or points
-        return next((p for p in points if self._as_written(p) not in others), points[0])
+        fixed = self._as_written(point_of(trial))  # an enqueued trial may have values already
+        axes = {k: [fixed[k]] if k in fixed else values(d) or [] for k, d in self.space.items()}
+        # One more than are taken: where the grid has a free point, one of these is free.
+        size, drawn = math.prod(map(len, axes.values())), dict[int, Point]()
+        while len(drawn) < min(len(others) + 1, size):
+            index = self.rng.randrange(size)
+            drawn[index] = grid_point(axes, index)
+        return next((p for p in drawn.values() if self._as_written(p) not in others), drawn[index])
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

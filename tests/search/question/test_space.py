@@ -17,7 +17,7 @@ from atft.search.question.space import (
     distribution,
     draw,
     ends,
-    grid_points,
+    grid_point,
     in_order,
     in_words,
     random_points,
@@ -232,7 +232,8 @@ def test_random_points_lie_inside_and_repeat() -> None:
 
 def test_a_grid_is_all_its_points_in_order() -> None:
     space = check_space(STEPPED)
-    points = grid_points(space)
+    axes = {key: values(dimension) or [] for key, dimension in space.items()}
+    points = [grid_point(axes, index) for index in range(18)]
     assert len(points) == len({tuple(p.values()) for p in points}) == 18
     assert points[0] == {"a": 1, "b": "x", "c": 0.0} and points[-1] == {"a": 3, "b": "y", "c": 0.5}
 

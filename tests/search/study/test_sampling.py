@@ -110,6 +110,16 @@ def test_a_grid_knows_an_enqueued_point_whose_steps_are_rounded(make_sweep: Make
     assert sorted(tuple(t.params.values()) for t in study.trials) == [(0.3, "x"), (0.3, "y")]
 
 
+def test_a_grid_of_any_size_is_drawn_from_at_once(make_sweep: MakeSweep) -> None:
+    keys = {f"k{i}": {"type": "int", "low": 1, "high": 10**9} for i in range(4)}
+    sweep = make_sweep(space=keys, sampler={"name": "grid", "seed": 1}, enqueue=[{"k1": 7}])
+    study = optuna.create_study(sampler=make_sampler(sweep))
+    study.enqueue_trial(sweep.enqueue[0])
+    study.optimize(lambda trial: float(sum(map(int, suggest(trial, sweep.space).values()))), n_trials=20)
+    assert study.trials[0].params["k1"] == 7
+    assert len({tuple(t.params.values()) for t in study.trials}) == 20
+
+
 def stopped_after(sweep: SweepOptions, values: list[float]) -> int | None:
     """Epochs that a trial with these values gets, after 6 trials that were better at every epoch."""
     study = optuna.create_study(pruner=make_pruner(sweep), direction=sweep.direction)
