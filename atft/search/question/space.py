@@ -211,7 +211,7 @@ def in_order(point: Point, space: Space) -> Point:
 def grid_point(axes: Mapping[str, Sequence[Scalar]], index: int) -> Point:
     """Point ``index`` of the grid of some values of each key, the last key changing fastest."""
     point: Point = {}
-    for key, every in reversed(axes.items()):
+    for key, every in reversed(list(axes.items())):
         index, position = divmod(index, len(every))
         point[key] = every[position]
     return {key: point[key] for key in axes}

@@ -1,8 +1,8 @@
 """Which points a study tries next, and which trials it prunes: Optuna's samplers and pruners, and our own grid.
 
-Each draw has a stream of its own, made of the sweep's seed, the number of points drawn before, the worker and,
-where several machines share a database, the process. So the points of one worker on one machine are those of its
-seed, however often it was killed in between, and several workers do not collide.
+Each draw has a stream of its own, made of the sweep's seed, the number of points drawn before, the worker's
+number and, where several machines share a database, the process. So the points of one worker on one machine are
+those of its seed, however often it was killed in between, and several workers do not collide.
 
 Optuna's GridSampler assigns grid points by trial number, so that a retried or surplus trial uses one up, and fails
 when the last free one was enqueued. Ours looks at which points were tried.
@@ -35,7 +35,7 @@ def make_sampler(sweep: SweepOptions, drawn: int = 0, worker: int = 0) -> optuna
     options, seed = sweep.sampler, None
     if options.seed is not None:
         stream: list[Any] = [options.seed, drawn, worker]
-        if sweep.storage is not None and not sweep.storage.startswith("sqlite"):
+        if has_server(sweep):
             stream += [socket.gethostname(), os.getpid()]
         seed = zlib.crc32(repr(stream).encode())
     match options.name:
@@ -48,6 +48,11 @@ def make_sampler(sweep: SweepOptions, drawn: int = 0, worker: int = 0) -> optuna
             return optuna.samplers.RandomSampler(seed=seed)
         case "grid":
             return Grid(sweep.space, seed)
+
+
+def has_server(sweep: SweepOptions) -> bool:
+    """Whether the study is in a database that several machines reach, and not in an sqlite file."""
+    return sweep.storage is not None and not sweep.storage.startswith("sqlite")
 
 
 def points_drawn(trials: Sequence[FrozenTrial]) -> int:

@@ -25,16 +25,15 @@ def child_command(module: str, sweep: SweepOptions) -> list[str]:
 
 def run_child(
     arguments: Sequence[str] | None,
-    work: Callable[[SweepOptions, int], None],
+    work: Callable[[SweepOptions], None],
     on_orphaned: Callable[[], None],
 ) -> int:
     """Run a process that `child_command` started; its exit status: 0, 1 it failed, 2 the input is invalid.
 
-    ``work`` takes the sweep and the worker's index; a thread calls ``on_orphaned`` when the parent has ended.
+    ``work`` takes the sweep; a thread calls ``on_orphaned`` when the parent has ended.
     """
     parser = argparse.ArgumentParser()
     parser.add_argument("--sweep", required=True, help="the sweep as JSON")
-    parser.add_argument("--index", type=int, default=0, help="number of a worker among those of the machine")
     parser.add_argument("--parent", type=int, help="process whose end is this one's end too")
     options = parser.parse_args(arguments)
     if options.parent is not None:
@@ -42,7 +41,7 @@ def run_child(
     try:
         sweep = sweep_of(options.sweep)
         with storage_errors(sweep):
-            work(sweep, options.index)
+            work(sweep)
     except (InputError, RunFailed) as error:
         print(f"atft: error: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
         return 1 if isinstance(error, RunFailed) else 2
@@ -55,7 +54,7 @@ class WorkerProcess:
     def __init__(self, index: int, command: list[str], log: Path) -> None:
         self.index, self.log = index, log
         self.crashes, self.started = 0, 0.0
-        self._command = [*command, "--index", str(index)]
+        self._command = command
         self._process: subprocess.Popen[bytes] | None = None
         self._not_before = 0.0
 

@@ -120,9 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # The end of the parent acts like Ctrl-C, so that temporary folders are removed; SIGINT itself may be ignored.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return run_child(
-            arguments, lambda sweep, _: prepare(sweep), lambda: os.kill(os.getpid(), signal.SIGTERM)
-        )
+        return run_child(arguments, prepare, lambda: os.kill(os.getpid(), signal.SIGTERM))
     except KeyboardInterrupt:
         return 130
 

@@ -45,7 +45,7 @@ class SweepFailed(RunFailed):
 
 
 class Supervisor:
-    """Run a study to its budget; ``command`` is a worker's command line without its index."""
+    """Run a study to its budget; ``command`` is a worker's command line."""
 
     def __init__(
         self, sweep: SweepOptions, study: optuna.Study, command: list[str], console: Console

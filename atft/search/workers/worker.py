@@ -8,7 +8,9 @@ train beside the workers of the next supervisor, twice the load.
 
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import optuna
@@ -16,13 +18,14 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages._heartbeat import is_heartbeat_enabled
 
 from atft.errors import RunFailed
+from atft.file_lock import take_lock
 from atft.search.question.options import SweepOptions
 from atft.search.study.budget import reserve_slot, slots_left
 from atft.search.study.files import publish_study_files
 from atft.search.study.outcome import Failure, Outcome, finished
 from atft.search.study.owner import this_process
 from atft.search.study.reconcile import reconcile, unowned_seconds
-from atft.search.study.sampling import make_sampler, points_drawn
+from atft.search.study.sampling import has_server, make_sampler, points_drawn
 from atft.search.study.study import open_study
 from atft.search.trial.failures import Interrupted, TrialFailed
 from atft.search.trial.resume import former_directories
@@ -52,10 +55,28 @@ class Stop:
         self.requested = True
 
 
+@contextmanager
+def worker_number(sweep: SweepOptions) -> Iterator[int]:
+    """A number that no other worker of an sqlite study has during the block, the smallest from 0.
+
+    Several supervisors may be at work on it: each would number its own from 0. At a server it is always 0, since
+    `make_sampler` takes machine and process there.
+    """
+    if has_server(sweep):
+        yield 0
+        return
+    for number in count():
+        lock = take_lock(sweep.directory / f".worker_{number}.lock")
+        if lock is not None:
+            with lock:
+                yield number
+            return
+
+
 def work(sweep: SweepOptions, study: optuna.Study, stop: Callable[[], bool], worker: int = 0) -> None:
     """Run trials until the budget is spent or ``stop()``, called between trials and after each epoch, is true.
 
-    ``worker`` is the index of this process on its machine.
+    ``worker`` is this process's `worker_number`.
     """
     while not stop():
         reconcile(study, sweep.n_trials, sweep.max_retry, unowned_seconds(sweep))
@@ -108,9 +129,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one worker until no trial is left; see `atft.search.workers.process.run_child`."""
     stop = Stop()
     signal.signal(signal.SIGINT, stop.request)
-    return run_child(
-        arguments, lambda sweep, index: work(sweep, open_study(sweep), stop, index), stop.request
-    )
+
+    def run(sweep: SweepOptions) -> None:
+        with worker_number(sweep) as number:
+            work(sweep, open_study(sweep), stop, number)
+
+    return run_child(arguments, run, stop.request)
 
 
 if __name__ == "__main__":

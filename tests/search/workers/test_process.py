@@ -16,7 +16,7 @@ def ended(worker: WorkerProcess) -> int:
     return code
 
 
-def test_a_worker_runs_in_its_place_with_its_index_and_writes_into_its_log(tmp_path: Path) -> None:
+def test_a_worker_runs_in_its_place_and_writes_into_its_log(tmp_path: Path) -> None:
     code = "import sys, os; print(sys.argv[1:], os.getsid(0) == os.getpid()); sys.exit(3)"
     worker = WorkerProcess(1, [sys.executable, "-c", code], tmp_path / "logs" / "worker.log")
     assert worker.pid is None and worker.ready
@@ -24,7 +24,7 @@ def test_a_worker_runs_in_its_place_with_its_index_and_writes_into_its_log(tmp_p
     assert worker.pid is not None and not worker.ready
     assert ended(worker) == 3
     assert worker.pid is None
-    assert worker.last_line() == "['--index', '1'] True"
+    assert worker.last_line() == "[] True"
 
 
 def test_crashes_without_progress_are_counted_and_pause_the_place_ever_longer(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_crashes_without_progress_are_counted_and_pause_the_place_ever_longer(tm
 def test_a_database_that_is_lost_ends_a_process_with_one_line(
     toy_sweep: Callable[..., SweepOptions], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def work(sweep: SweepOptions, index: int) -> None:
+    def work(sweep: SweepOptions) -> None:
         raise StorageInternalError("the connection is lost")
 
     assert run_child(["--sweep", toy_sweep().as_json()], work, lambda: None) == 1

@@ -13,7 +13,7 @@ from atft.search.question.options import SweepOptions
 from atft.search.study.outcome import Outcome, is_surplus, outcome_of
 from atft.search.study.owner import this_process
 from atft.search.trial.failures import Interrupted, TrialFailed
-from atft.search.workers.worker import Stop, main, run_next, work
+from atft.search.workers.worker import Stop, main, run_next, work, worker_number
 
 Make = Callable[..., SweepOptions]
 Open = Callable[[SweepOptions], optuna.Study]
@@ -189,3 +189,11 @@ def test_a_worker_without_its_study_ends_with_one_line(
         signal.signal(signal.SIGINT, before)
     error = capsys.readouterr().err
     assert error.startswith("atft: error: no study at ") and error.count("\n") == 1
+
+
+def test_workers_of_two_supervisors_have_numbers_of_their_own(toy_sweep: Make) -> None:
+    sweep = toy_sweep()
+    with worker_number(sweep) as first, worker_number(sweep) as second:
+        assert (first, second) == (0, 1)
+    with worker_number(sweep) as number:
+        assert number == 0
