@@ -26,6 +26,7 @@ Find leaks by machine: does anything know what comes after its day? The exit sta
 
   --panel FILE        a Parquet file, a folder of them, or a glob
   --predictions FILE  as for evaluate: date, code, score, target and, if there are several, horizon
+  --split NAME        rows of this split of the predictions; default: those of test if the file has it, else all
   --config FILE       a config of fit, or the name of a shipped one; any key of fit may follow. Beside --panel it
                       only names the panel's columns
   --earlier FILE      the same panel made from data up to an earlier day: past values that differ are a leak
@@ -38,7 +39,7 @@ Find leaks by machine: does anything know what comes after its day? The exit sta
 
 What each probe looks for, and how often it is wrong: docs/probes.md
 """
-FILES = ("panel", "predictions", "earlier", "prices", "json")
+TEXTS = ("panel", "predictions", "split", "earlier", "prices", "json")
 
 
 def run(command: str, arguments: list[str]) -> int:
@@ -73,7 +74,7 @@ def probe_parser() -> "ArgumentParser":
     parser.add_argument(
         "--config", type=str | None, default=None, help="Config that names the panel's columns."
     )
-    for name in FILES:
+    for name in TEXTS:
         parser.add_argument(f"--{name}", type=str | None, default=None)
     parser.add_argument("--horizons", type=list[int], default=[])
     parser.add_argument(
@@ -96,6 +97,8 @@ def _probe_files(command: str, arguments: list[str]) -> tuple[list["Finding"], P
     if {"--predictions", "--horizons"} <= {word.name for word in read_words(words)}:
         raise InputError("--horizons are of a panel; a predictions file has its own, leave it out")
     values = parse(probe_parser(), [*columns, *words], command).as_dict()
+    if values["split"] is not None and values["predictions"] is None:
+        raise InputError("--split is of a predictions file; give --predictions FILE, or leave it out")
     schema = dataclass_of(PanelSchema, values)
     panel, predictions, earlier = values["panel"], values["predictions"], values["earlier"]
     if earlier is not None and panel is None:
@@ -103,7 +106,7 @@ def _probe_files(command: str, arguments: list[str]) -> tuple[list["Finding"], P
     findings: list[Finding] = []
     with Progress("probe"):
         if predictions is not None:
-            findings += prediction_findings(Path(predictions), panel, schema)
+            findings += prediction_findings(Path(predictions), panel, schema, values["split"])
         else:
             findings += panel_findings(panel, schema, values["horizons"])
         if earlier is not None:

@@ -90,6 +90,19 @@ class FileRows:
         """The columns of those roles that the file has, as keys that tell its rows apart; null is -1."""
         return [np.nan_to_num(self.numbers[role], nan=-1) for role in roles if role in self.numbers]
 
+    def of_split(self, split: str | None) -> tuple[str | None, NDArray[np.bool_]]:
+        """Which split counts, and its rows: the one that is named, else ``test`` where the file has it, else all.
+
+        Raises InputError where no row is of the named split.
+        """
+        names, index = self.texts.get("split", ([], np.empty(0, np.int32)))
+        if split is None and "test" not in names:
+            return None, np.ones(len(self), dtype=bool)
+        split = "test" if split is None else split
+        if split not in names:
+            raise InputError(f"{self.path}: no rows of split {split!r}; it has {listed(names)}")
+        return split, index == names.index(split)
+
 
 def read_rows(
     path: str | Path,

@@ -81,18 +81,14 @@ def read_scores(path: str | Path, split: str | None = None, horizon: int | None 
         dropped[reason] = int((keep & which).sum())
         keep[which] = False
 
-    names, index = rows.texts.get("split", ([], np.empty(0, np.int32)))
-    if split is not None:
+    named, (split, of_split) = split is not None, rows.of_split(split)
+    if named:
         notes.append(f"rows of the split {split!r} were measured")
-    elif "test" in names:
-        split = "test"
-        notes.append("rows of the split 'test' were measured; --split names another one")
-    elif names:
+    elif split is not None:
+        notes.append(f"rows of the split {split!r} were measured; --split names another one")
+    elif names := rows.texts.get("split", ([],))[0]:
         notes.append(f"no split is 'test': rows of {listed(names)} were measured; --split names one")
-    if split is not None:
-        if split not in names:
-            raise InputError(f"{where}: no rows of split {split!r}; it has {listed(names)}")
-        leave_out("other split", index != names.index(split))
+    leave_out("other split", ~of_split)
     # An infinite score orders stocks no better than a missing one.
     leave_out("no score", ~np.isfinite(rows.numbers["score"]))
     if not keep.any():

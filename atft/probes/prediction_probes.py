@@ -32,13 +32,14 @@ MIN_STALE_ROWS = 5
 
 
 def prediction_findings(
-    path: Path, panel: str | Path | None = None, schema: PanelSchema | None = None
+    path: Path, panel: str | Path | None = None, schema: PanelSchema | None = None, split: str | None = None
 ) -> list[Finding]:
     """Probe a predictions file.
 
     Args:
         path: Parquet or CSV with date, code, score, target and, where there are several, horizon.
         panel: that the scores were made from; None: rows that are missing cannot be seen.
+        split: probe rows of this split; None: of ``test`` where the file has it, else all.
 
     Returns:
         A finding for each probe, over all horizons, folds and seeds of the file.
@@ -46,10 +47,11 @@ def prediction_findings(
     Raises:
         InputError: a file cannot be read or lacks a column.
     """
-    parts = read_scored_rows(path)
+    parts = read_scored_rows(path, split)
     rows = sum(int(part.present.sum()) for part in parts)
     days = len(np.unique(np.concatenate([part.dates for part in parts])))
     looked = f"{rows:,} scores of {days:,} days"
+    looked += "" if parts[0].split is None else f" of the split {parts[0].split!r}"
     looked += f", {len(parts)} horizons, folds or seeds" if len(parts) > 1 else ""
 
     def finding(probe: str, look: Callable[[ScoredRows], Suspect | None], remedy: str) -> Finding:

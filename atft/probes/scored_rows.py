@@ -32,6 +32,8 @@ class ScoredRows:
     """score, target, row (its number in the file), and what else the file has."""
     repeated: int
     """Rows that share date and code with another."""
+    split: str | None = None
+    """Of which all rows are; None: of all splits, or of a file without them."""
 
     @property
     def name(self) -> str:
@@ -39,26 +41,32 @@ class ScoredRows:
         return f"horizon {self.horizon}"
 
 
-def read_scored_rows(path: Path) -> list[ScoredRows]:
+def read_scored_rows(path: Path, split: str | None = None) -> list[ScoredRows]:
     """Read a predictions file (Parquet, CSV or JSON lines), a part for each horizon, fold and seed.
 
+    Args:
+        split: rows of this split; None: of ``test`` where the file has it, else all, as `evaluate` measures them.
+            Scores of training days may know their labels, and would hide faults of the others in a mean.
+
     Raises:
-        InputError: it cannot be read, lacks a column, or has no row.
+        InputError: it cannot be read, lacks a column, or has no row, or none of the split.
     """
-    rows = read_rows(path, NEEDED, (*USED, "horizon", *MEMBER_KEYS))
+    rows = read_rows(path, NEEDED, (*USED, "horizon", "split", *MEMBER_KEYS))
     if "horizon" in rows.numbers:
         stated_horizons(rows)  # raises where one is null
+    split, of_split = rows.of_split(split)
+    chosen = np.flatnonzero(of_split)
     keys = rows.keys(("horizon", *MEMBER_KEYS))
     if not keys:
-        return [_part(rows, np.arange(len(rows)))]
-    _, part = np.unique(np.stack(keys), axis=1, return_inverse=True)
+        return [_part(rows, chosen, split)]
+    _, part = np.unique(np.stack(keys)[:, chosen], axis=1, return_inverse=True)
     # A stable sort keeps the rows of each part in the file's order.
     order = np.argsort(part, kind="stable")
     ends = np.flatnonzero(np.diff(part[order])) + 1
-    return [_part(rows, of_part) for of_part in np.split(order, ends)]
+    return [_part(rows, chosen[of_part], split) for of_part in np.split(order, ends)]
 
 
-def _part(rows: FileRows, chosen: np.ndarray) -> ScoredRows:
+def _part(rows: FileRows, chosen: np.ndarray, split: str | None) -> ScoredRows:
     """Some rows of a file, all of one horizon, fold and seed, as dense arrays over their own days and stocks."""
     days, day = np.unique(rows.day[chosen], return_inverse=True)
     stocks, stock = np.unique(rows.stock[chosen], return_inverse=True)
@@ -72,4 +80,5 @@ def _part(rows: FileRows, chosen: np.ndarray) -> ScoredRows:
         numbers[name].reshape(-1)[cell] = values
     horizon = int(rows.numbers["horizon"][chosen[0]]) if "horizon" in rows.numbers else 1
     codes = tuple(rows.codes[i] for i in stocks)
-    return ScoredRows(horizon, rows.dates[days], codes, present, numbers, len(cell) - int(present.sum()))
+    repeated = len(cell) - int(present.sum())
+    return ScoredRows(horizon, rows.dates[days], codes, present, numbers, repeated, split)

@@ -46,6 +46,9 @@ def test_scores_are_probed_with_their_panel(panel: Path, tmp_path: Path, atft: C
     scores.write_parquet(tmp_path / "s.parquet")
     done = atft("probe", "--predictions", tmp_path / "s.parquet", "--panel", panel)
     assert done.code == 0 and "no leak in 8 probes" in done.out, done
+    scores.with_columns(split=pl.lit("oos")).write_parquet(tmp_path / "s.parquet")
+    named = atft("probe", "--predictions", tmp_path / "s.parquet", "--split", "oos")
+    assert named.code == 0 and "of the split 'oos'" in named.out, named
 
 
 def test_a_config_is_probed_with_its_panel(
@@ -68,6 +71,7 @@ def test_what_cannot_be_used_is_one_line(panel: Path, atft: Callable[..., Any], 
         ("--panel", panel, "--targets", "y_{h}"): "no column matches the targets 'y_{h}'",
         ("--predictions", panel): "no column 'score', and none of its aliases",
         ("--predictions", panel, "--earlier", panel): "--earlier FILE needs --panel FILE",
+        ("--panel", panel, "--split", "test"): "--split is of a predictions file; give --predictions FILE",
         (
             "--predictions",
             panel,

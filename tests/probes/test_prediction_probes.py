@@ -71,6 +71,28 @@ def test_honest_scores_are_not_accused_and_missing_rows_cannot_be_seen(tmp_path:
     assert [f.probe for f in findings if f.verdict == "cannot tell"] == ["rows chosen by label"]
 
 
+def with_training_days(test: pl.DataFrame, skill: float) -> pl.DataFrame:
+    """The rows as the split ``test``, after three times as many training days of that skill."""
+    days = pl.col("date") - pl.duration(days=400)
+    train = [rows(skill).with_columns(date=days - pl.duration(days=100 * i)) for i in range(3)]
+    return pl.concat(
+        [f.with_columns(split=pl.lit("train")) for f in train] + [test.with_columns(split=pl.lit("test"))]
+    )
+
+
+def test_rows_of_other_splits_change_no_finding(tmp_path: Path) -> None:
+    """Scores of the training days, on which a model knows its labels, accuse no test day and excuse none."""
+    honest, leaky = rows(), rows(0.3)
+    alone = [findings_of(f.with_columns(split=pl.lit("test")), tmp_path) for f in (honest, leaky)]
+    assert findings_of(with_training_days(honest, 0.6), tmp_path) == alone[0] and leaks(alone[0]) == []
+    assert findings_of(with_training_days(leaky, 0.0), tmp_path) == alone[1]
+    assert [f.probe for f in leaks(alone[1])] == ["implausible IC"]
+    assert alone[0][0].evidence == "3,200 scores of 80 days of the split 'test'"
+    with_training_days(honest, 0.6).write_parquet(tmp_path / "p.parquet")
+    train = prediction_findings(tmp_path / "p.parquet", split="train")
+    assert [f.probe for f in leaks(train)] == ["implausible IC"]
+
+
 @pytest.mark.parametrize("probe", PLANTS)
 def test_a_planted_fault_is_found_by_its_probe(probe: str, tmp_path: Path) -> None:
     found = {f.probe for f in leaks(findings_of(PLANTS[probe](rows()), tmp_path))}
