@@ -144,7 +144,7 @@ def conclude_runs(
     from atft.evaluation.predictions import check_predictions, read_horizon
     from atft.progress import Progress
     from atft.publish import publish_text
-    from atft.runs.comparison import Comparison, compare_scorers, comparison_text
+    from atft.runs.comparison import Comparison, compare_scorers, comparison_text, trades_until_known
     from atft.tasks.kept_trees import keep_trees
 
     files = {run: state.directory / PREDICTIONS for run, state in states.items() if state.directory}
@@ -160,11 +160,12 @@ def conclude_runs(
         else:
             join_seeds(files, out, metadata)
     with Progress("measuring the runs"):
-        measured = measure_runs(files, name, min_stocks, metrics)
+        until_known = partial(trades_until_known, data=data)
+        measured = measure_runs(files, name, min_stocks, metrics, until_known)
         rows, least = table_rows(measured, causal, metrics), max(min_stocks.values())
         of_baselines = Comparison([], {}, {}, [], simulated="oracle" in check_predictions(out))
         if not causal:  # the baselines of the plain split, beside the seeds
-            tables = [read_horizon(out, horizon, name) for horizon in data.horizons]
+            tables = [until_known(read_horizon(out, horizon, name)) for horizon in data.horizons]
             of_baselines = compare_scorers(
                 tables, data, least, metrics, cli.config.baselines, tree_options=cli.tree_options
             )

@@ -49,11 +49,17 @@ class RunDays:
 
 
 def measure_runs(
-    files: Mapping[FoldRun, Path], split: str, min_stocks: Mapping[int | None, int], metrics: Metrics
+    files: Mapping[FoldRun, Path],
+    split: str,
+    min_stocks: Mapping[int | None, int],
+    metrics: Metrics,
+    until_known: Callable[[HorizonScores], HorizonScores] = lambda table: table,
 ) -> list[RunDays]:
     """Measure each run's test or val predictions, and the mean rank over the seeds of each fold with several.
 
-    ``min_stocks`` of a fold are the known targets below which a day does not count.
+    Args:
+        min_stocks: by fold, the known targets below which a day does not count.
+        until_known: a table without the returns that must not count, as `atft.runs.comparison.trades_until_known`.
 
     Raises:
         InputError: a file cannot be used, or the seeds of a fold scored other days or stocks.
@@ -62,7 +68,7 @@ def measure_runs(
     for fold in dict.fromkeys(run.fold for run in files):
         runs = [run for run in files if run.fold == fold]
         for horizon in prediction_horizons(files[runs[0]]):
-            table = read_horizon(files[runs[0]], horizon, split)
+            table = until_known(read_horizon(files[runs[0]], horizon, split))
             scores: dict[int | str, Scores] = {run.seed: _scores_on(files[run], split, table) for run in runs}
             if len(runs) > 1:
                 scores[MEAN_RANK] = mean_rank(list(scores.values()), table.present)

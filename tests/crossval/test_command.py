@@ -89,6 +89,25 @@ def test_seeds_of_the_plain_split_end_with_one_file_and_one_table(
     assert "left out  seeds 4, 5; --seeds 3 has them too" in capsys.readouterr().out
 
 
+def test_seeds_count_no_trade_at_lag_1_that_ends_after_the_last_day_that_is_known(
+    as_trained: Any, asked: list[str], tmp_path: Path
+) -> None:
+    for path in as_trained.folder.glob("seed_*.parquet"):
+        pl.read_parquet(path).with_columns(target_lag1="target").write_parquet(path)
+    tested = pl.read_parquet(as_trained.folder / "seed_3.parquet").filter(split="test")
+    last = str(tested["date"].max())
+    words = [*asked, "--seeds", "2", "--data.split.known_to", last, "--baselines", "[ridge]"]
+    directory = cross_validate(True, *split_arguments(words), as_trained.program)
+    rows = json.loads((directory / "folds.json").read_text())["figures"]
+    for horizon in (1, 5):
+        days = {row["days"] for row in rows if (row["horizon"], row["lag"]) == (horizon, 1)}
+        # The score of a day buys at the close of the next one and sells a horizon later.
+        assert days == {tested.filter(horizon=horizon)["date"].n_unique() - horizon - 1}
+    of_baseline = r"^ridge +\d+d +\d+ +(\S+) ± \S+ +(\S+)"
+    for lag_0, lag_1 in re.findall(of_baseline, (directory / "comparison.txt").read_text(), re.M):
+        assert lag_0 != lag_1, "on fewer days, though the targets are the same"
+
+
 def test_folds_end_with_one_out_of_sample_file(
     as_trained: Any, asked: list[str], starts: Starts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

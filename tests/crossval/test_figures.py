@@ -23,6 +23,7 @@ from atft.crossval.join import join_seeds
 from atft.crossval.plan import FoldRun
 from atft.day_statistics import RANKING_METRICS
 from atft.errors import InputError
+from atft.evaluation.predictions import HorizonScores
 from atft.evaluation.summary import Estimate, SummaryRow, summarise_predictions
 from crossval_files import write_predictions
 
@@ -48,6 +49,22 @@ def test_a_seed_has_the_figures_that_its_file_has_by_itself(tmp_path: Path) -> N
         found = [part.row("network") for part in measured if part.seed == run.seed]
         keys = [[(r.horizon, r.lag, r.days, repr(r.figures)) for r in rows] for rows in (found, own)]
         assert keys[0] == keys[1], "as text: an error that is not known is NaN"
+
+
+def test_returns_that_must_not_count_are_left_out_of_every_seed_and_of_the_mean_rank(tmp_path: Path) -> None:
+    def without_last_day(table: HorizonScores) -> HorizonScores:
+        target = table.columns["target"].copy()
+        target[-1] = np.nan
+        return replace(table, columns={**table.columns, "target": target})
+
+    files = files_of(tmp_path, (1, 2))
+    whole, cut = (
+        measure_runs(files, "test", {None: 3}, RANKING_METRICS, *given) for given in ([], [without_last_day])
+    )
+    for before, after in zip(whole, cut, strict=True):
+        last = np.isnan(after.days["spearman"][-1])
+        assert last == (before.lag == 0 or np.isnan(before.days["spearman"][-1]))
+        np.testing.assert_array_equal(before.days["spearman"][:-1], after.days["spearman"][:-1])
 
 
 def test_the_mean_rank_has_the_figures_of_the_joined_file(tmp_path: Path) -> None:
