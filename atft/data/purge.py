@@ -76,7 +76,9 @@ def row_purge(cache: DayCache, split: Split, embargo_days: int) -> RowPurge | No
             elif use[start] > rank and start < last:
                 for day in range(start, stop):
                     view = cache.day(day)
-                    latest = np.fmax.reduce(view.label_end, axis=1)
+                    # A row outside the universe, or without a target, neither validates nor tests.
+                    scored = view.universe[:, None] & np.isfinite(view.target)
+                    latest = np.fmax.reduce(np.where(scored, view.label_end, np.nan), axis=1)
                     wait[view.stock] = np.fmax(wait[view.stock], latest)
     return RowPurge(embargo_days, next_use, starts.astype(np.int64), open_until)
 

@@ -279,16 +279,23 @@ def test_a_split_of_an_earlier_date_trains_on_what_was_known_then(
 
 
 class Ends(DayCache):
-    """A cache that has nothing but the ends of labels."""
+    """A cache that has nothing but the ends of labels, of which some may be known and in the universe alone."""
 
-    def __init__(self, ends: np.ndarray) -> None:
+    def __init__(self, ends: np.ndarray, known: Any = True, universe: Any = True) -> None:
         self.ends = ends
+        self.target = np.where(np.broadcast_to(known, ends.shape), np.float32(0), np.float32(np.nan))
+        self.universe = np.broadcast_to(universe, ends.shape[:2])
         self.__dict__["manifest"] = SimpleNamespace(
             schema={"label_end": "label_end_{h}d"}, codes=range(5), dates=CALENDAR
         )
 
     def day(self, index: int) -> Any:
-        return SimpleNamespace(stock=np.arange(5), label_end=self.ends[index])
+        return SimpleNamespace(
+            stock=np.arange(5),
+            label_end=self.ends[index],
+            target=self.target[index],
+            universe=self.universe[index],
+        )
 
 
 @pytest.mark.parametrize("embargo", [0, 3])
@@ -321,16 +328,19 @@ def test_over_all_pairs_no_label_reaches_a_day_or_a_label_that_takes_precedence(
     day = np.arange(80)[:, None, None]
     ends = (day + rng.integers(1, 60, (80, 5, 2))).astype(np.float32)
     ends[rng.random(ends.shape) < 0.8] = np.nan
-    purge = row_purge(Ends(ends), split, embargo)
+    known, universe = rng.random(ends.shape) < 0.7, rng.random((80, 5)) < 0.7
+    purge = row_purge(Ends(ends, known, universe), split, embargo)
     assert purge is not None
     uses = [split.train.tolist(), split.val.tolist(), split.test.tolist()]
     last = np.where(np.isnan(ends), day + 5, ends)
+    # No other label validates or tests.
+    scored_last = np.where(known & universe[:, :, None], last, -np.inf)
     for rank, days in enumerate(uses):
         higher = [t for above in uses[rank + 1 :] for t in above]
         for s in days:
             kept = purge.counts(s, np.arange(5), ends[s])
             for stock in range(5):
-                open_before = any((last[t, stock] + embargo >= s).any() for t in higher if t < s)
+                open_before = any((scored_last[t, stock] + embargo >= s).any() for t in higher if t < s)
                 for horizon in (0, 1):
                     reaches = any(last[s, stock, horizon] + embargo >= t for t in higher if t > s)
                     # What the calendar alone decides has been purged by days already.
