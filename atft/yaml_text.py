@@ -29,7 +29,10 @@ class OutOfBounds(yaml.MarkedYAMLError):
 
 
 class BoundedLoader(yaml.SafeLoader):
-    """YAML 1.1 as people mean it: 1e-5 is a number, a date is a word, no key is given twice, no tags."""
+    """YAML 1.1 as people mean it: 1e-5 is a number, no key is given twice, no tags.
+
+    Words are what YAML 1.1 would turn into other digits: dates, 0101 (octal), 12:30 (base 60), 0x10, 2024_01.
+    """
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -88,25 +91,46 @@ class BoundedLoader(yaml.SafeLoader):
         return value
 
 
-# YAML 1.1 takes 1e-5 for a word, since it has no dot; and 2015-01-05 for a date, which JSON cannot hold.
 BoundedLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    first: [
+        (tag, pattern) for tag, pattern in resolvers if tag.rpartition(":")[2] in ("bool", "null", "merge")
+    ]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 BoundedLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+    "tag:yaml.org,2002:int",
+    re.compile(r"^[-+]?(0|[1-9][0-9]*|[1-9][0-9]{0,2}(_[0-9]{3})+)$"),
+    list("-+0123456789"),
 )
+FLOAT = (
+    "tag:yaml.org,2002:float",
+    re.compile(
+        r"^([-+]?([0-9]+\.[0-9]*([eE][-+]?[0-9]+)?|\.[0-9]+([eE][-+]?[0-9]+)?|[0-9]+[eE][-+]?[0-9]+|\.(inf|Inf|INF))"
+        r"|\.(nan|NaN|NAN))$"
+    ),
+    list("-+.0123456789"),
+)
+BoundedLoader.add_implicit_resolver(*FLOAT)
 BoundedLoader.add_constructor("tag:yaml.org,2002:int", BoundedLoader.construct_yaml_int)
+
+
+class QuotingDumper(yaml.SafeDumper):
+    """Writes text so that any reader of YAML reads the same text: ``1e3`` in quotes, which is a number here."""
+
+
+QuotingDumper.add_implicit_resolver(*FLOAT)
+
+
+def dump(value: Any) -> str:
+    """YAML text that stands for plain values, keys in their order."""
+    return yaml.dump(value, Dumper=QuotingDumper, sort_keys=False, allow_unicode=True)
 
 
 def load(text: str) -> Any:
     """The value that YAML text stands for; ``yaml.YAMLError`` where it is no YAML, or out of bounds."""
     if len(text) > MAX_BYTES:
         raise OutOfBounds(problem=f"more than {MAX_BYTES} characters")
-    try:
-        return yaml.load(text, BoundedLoader)
-    except ValueError as error:  # digits that look like a number and are none, such as 0x_
-        raise yaml.YAMLError(str(error)) from error
+    return yaml.load(text, BoundedLoader)
 
 
 def mapping_of(text: str, where: str) -> dict[str, Any]:

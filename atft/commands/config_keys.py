@@ -35,7 +35,7 @@ from atft.commands.moved_keys import WITH_OWN_KEYS, check_moved, is_settled
 from atft.commands.parser_errors import kinds_of, parser_errors
 from atft.commands.shipped_configs import config_path
 from atft.errors import InputError, clip
-from atft.yaml_text import DOTTED, OutOfBounds, load, read_mapping
+from atft.yaml_text import DOTTED, OutOfBounds, dump, load, read_mapping
 
 MAX_QUOTED = 60
 """Characters of a user's own text in a message."""
@@ -73,7 +73,7 @@ def checked_words(walk: "KeyWalk", arguments: Sequence[Any]) -> list[str]:
             else:  # training commands take a shipped config too
                 file = Path(value) if walk.command in WITH_OWN_KEYS else config_path(value)
                 where, config = f"{clip(value, MAX_QUOTED)}: ", read_mapping(file)
-            words += ["--config", yaml.safe_dump(walk.follow(config, where), sort_keys=False)]
+            words += ["--config", dump(walk.follow(config, where))]
             continue
         if name.startswith("--") and len(name) > 2:
             walk.follow_word(name, value)

@@ -13,10 +13,16 @@ from os import PathLike
 from types import UnionType
 from typing import Any, NamedTuple, Union, get_args, get_origin
 
-from jsonargparse import ArgumentParser, Namespace
+from jsonargparse import ArgumentParser, Namespace, set_dumper
 from jsonargparse._link_arguments import ActionLink
+from jsonargparse._loaders_dumpers import get_yaml_default_loader
 
 from atft.errors import listed
+from atft.yaml_text import BoundedLoader, dump
+
+# Words and texts that the parser reads or writes by itself mean what they mean in a config.
+get_yaml_default_loader().yaml_implicit_resolvers = BoundedLoader.yaml_implicit_resolvers
+set_dumper("yaml", dump)
 
 CLOSE_SIMILARITY = 0.8
 """Least similarity (difflib's ratio) of two names for one to be offered for the other."""

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
+
+from atft.yaml_text import dump
 
 if TYPE_CHECKING:
     from atft.tasks.day_data import DayData
@@ -55,7 +56,7 @@ def task_config(task: Any, data: "DayData | None" = None) -> str:
             "loader": asdict(data.loader_options),
             "predict": data.predict_dates,
         }
-    return yaml.safe_dump(_plain(config), sort_keys=False)
+    return dump(_plain(config))
 
 
 def _plain(value: Any) -> Any:

@@ -357,6 +357,33 @@ def test_values_that_no_option_takes_are_one_line(parser: Any, given: Any, said:
 
 
 @pytest.mark.parametrize(
+    ("text", "number"), [("010", 10), ("0101", 101), ("1_000", 1000), ("0x10", None), ("12:30", None)]
+)
+def test_digits_mean_the_same_in_a_file_and_on_the_command_line(
+    parser: Any, tmp_path: Path, text: str, number: int | None
+) -> None:
+    config = tmp_path / "a.yaml"
+    config.write_text(f"trainer: {{max_epochs: {text}}}\n")
+    for of_key in (["--config", str(config)], [f"--trainer.max_epochs={text}"]):
+        words = ["--config", "quickstart", *of_key]
+        if number is None:
+            with pytest.raises(InputError, match=f"takes a whole number or null, got '{text}'"):
+                parse(parser, words, "fit")
+        else:
+            assert parse(parser, words, "fit").trainer.max_epochs == number
+
+
+@pytest.mark.parametrize("name", ["0101", "2024_01", "1e3", "5e10", "2015-01-05"])
+def test_a_name_of_digits_is_read_again_from_the_config_that_a_run_leaves(
+    parser: Any, tmp_path: Path, name: str
+) -> None:
+    config = tmp_path / "config.yaml"
+    parsed = parse(parser, ["--config", "quickstart", "--name", name], "fit")
+    config.write_text(parser.dump(parsed, skip_validation=True))
+    assert parse(parser, ["--config", str(config)], "fit").name == name
+
+
+@pytest.mark.parametrize(
     "words",
     [
         ["--model.optimizer", "os.system"],
