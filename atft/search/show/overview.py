@@ -91,7 +91,7 @@ class Overview:
             if (worth := self.deflated) is not None:
                 luck = f"the {worth.luck:.4f} that the best of {self.finished} gains by luck alone"
                 best += f"; {worth.expected:+.4f} after taking off {luck} (Bailey and Lopez de Prado 2014)"
-                best += "; the truth is between"
+                best += "; expect a value between"
             lines += [best, *point_lines(self.best, sweep)]
         elif self.state == "failed":
             ended = self.outcomes.get("pruned", 0) + self.outcomes.get("failed", 0)

@@ -2,7 +2,8 @@
 
 The best of N values is above their mean even where all points are equally good. The standard deviation of the
 trials is taken as if all of it were luck, so the deflated value is a lower bound of what to expect: where points
-truly differ, the truth is between it and the raw value.
+truly differ, expect a value between it and the raw one. Where none do, it is .13 deviations of the luck too high,
+since it is never below the mean of all trials.
 
 Pruned trials have no value, and were pruned because they looked bad: the completed ones alone differ too little and
 have too high a mean. So these are taken as the best of all trials, and mean and deviation are those of the normal

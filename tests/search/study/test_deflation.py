@@ -26,6 +26,21 @@ def test_of_equally_good_trials_nothing_is_left_but_their_mean() -> None:
     assert found.expected >= np.mean(values)
 
 
+@pytest.mark.parametrize(("differ", "worth"), [(0, (0.0, 1.9, 0.1)), (1, (1.3, 2.7, 0.2))])
+def test_what_the_best_of_twenty_trials_is_worth_is_between_its_value_and_what_is_left(
+    differ: float, worth: tuple[float, float, float]
+) -> None:
+    # The figures of docs/sweep.md: the best trial's true value, its value, what is left.
+    rng, found = np.random.default_rng(3), []
+    for _ in range(2000):
+        truth = differ * rng.standard_normal(20)
+        values = truth + rng.standard_normal(20)
+        deflated = deflate(values.tolist(), 20, maximize=True)
+        assert deflated is not None
+        found.append((truth[values.argmax()], deflated.best, deflated.expected))
+    assert np.mean(found, axis=0) == pytest.approx(worth, abs=0.06)
+
+
 def test_one_trial_far_above_the_others_keeps_most_of_its_lead() -> None:
     found = deflate([0.010, 0.011, 0.009, 0.010, 0.050], 5, maximize=True)
     assert found is not None and 0.02 < found.expected < 0.05
