@@ -349,7 +349,9 @@ def test_the_samples_of_the_python_page_run_one_after_the_other(
         if sample.page.name == "python.md":
             with warnings.catch_warnings():
                 # Of a small market's scores, some of which are no better than chance.
-                warnings.filterwarnings("ignore", ".*is (inside|beyond) the band of random scores", UserWarning)
+                warnings.filterwarnings(
+                    "ignore", ".*is (inside|beyond) the band of random scores", UserWarning
+                )
                 exec(compile(sample.text, str(sample), "exec"), names)
     assert {"network", "ridge", "reversal"} <= set(names["table"]["scorer"])
 
