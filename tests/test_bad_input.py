@@ -404,4 +404,4 @@ def test_an_untrained_network_is_not_asked(command: str, tiny_run: Any, atft: Ca
 
 
 def test_fit_without_a_config_says_what_it_needs(atft: Callable[..., Any]) -> None:
-    assert "fit needs --config FILE" in atft("fit").error_line
+    assert atft("fit").error_line == "fit needs --config FILE, such as --config quickstart, or --prices PATH"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from atft.allocator import return_freed_memory
 from atft.commands.arguments import check_read, read_words
+from atft.commands.from_prices import COMMANDS as FROM_PRICES
 from atft.commands.key_help import TRAINING
 from atft.commands.parser_errors import parser_errors
 from atft.commands.pretrain import OVERLOOKED, pretrain
@@ -175,8 +176,10 @@ def _with_checkpoint_config(command: str, arguments: list[str]) -> list[Any]:
         return words
     paths = [word.value for word in read if word.name == "--ckpt_path" and word.value is not None]
     if command in TRAINING or not paths:
-        other = "" if command in TRAINING else " or --ckpt_path FILE"
-        raise InputError(f"{command} needs --config FILE{other}")
+        ways = ["--config FILE, such as --config quickstart"]
+        ways += ["--prices PATH"] if command in FROM_PRICES else []
+        ways += [] if command in TRAINING else ["--ckpt_path FILE"]
+        raise InputError(f"{command} needs {', or '.join(ways)}")
     if paths[-1] == "last":
         raise InputError("--ckpt_path=last needs --config FILE, which gives the run's name")
     from atft.commands.checkpoint_config import checkpoint_config

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from atft.crossval.options import HELP, CrossvalOptions, split_arguments
-from atft.errors import RunFailed, listed
+from atft.errors import InputError, RunFailed, listed
 from atft.termination import how_stopped
 
 R = TypeVar("R", bound="PlannedRun")
@@ -80,8 +80,11 @@ def cross_validate(plain: bool, options: CrossvalOptions, words: list[str], prog
     from atft.runs.run_directory import make_version, next_version
 
     former = None if options.resume is None else read_record(options.resume)
-    if options.resume is not None and not any(w.startswith(("-c", "--config")) for w in words):
+    has_config = any(w.startswith(("-c", "--config")) for w in words)
+    if options.resume is not None and not has_config:
         words = ["--config", str(options.resume / CONFIG), *words]
+    elif not has_config and not plain:
+        raise InputError("crossval needs --config FILE, --prices PATH or --resume DIR")
     # Everything is checked before a directory is made: a mistake leaves none behind.
     cli = build("fit", words, quiet=True)
     check_many_runs(cli)

@@ -119,7 +119,10 @@ def test_the_table_of_fit_has_the_trees_that_the_config_sets_as_the_command_has(
             ("--model=ridge", "--config=quickstart", "--lightgbm.trees=10"),
             "--lightgbm.trees is not read by --model ridge; leave it out",
         ),
-        (("--model", "ridge"), "baseline needs --config FILE or --ckpt_path FILE"),
+        (
+            ("--model", "ridge"),
+            "baseline needs --config FILE, such as --config quickstart, or --prices PATH, or --",
+        ),
         (("--model.horizons", "[5]"), "--model takes lightgbm, mlp, ridge, and has no default"),
         (("--model", "ridge", "--model.horizon", "[5]", "--config", "quickstart"), "'model.horizons'"),
     ],

@@ -27,7 +27,10 @@ def test_a_format_that_is_not_one_is_one_line(
 
 
 def test_a_checkpoint_is_needed(tiny_run: Any, atft: Callable[..., Any]) -> None:
-    assert "export needs --config FILE or --ckpt_path" in atft("export", "--to", "pt2").error_line
+    assert (
+        "export needs --config FILE, such as --config quickstart, or --ckpt_path FILE"
+        in atft("export", "--to", "pt2").error_line
+    )
     assert "export needs --ckpt_path" in atft("export", "--to", "pt2", "--config", tiny_run.config).error_line
 
 

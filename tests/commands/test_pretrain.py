@@ -163,5 +163,8 @@ def test_what_it_cannot_serve_is_one_line(tiny_run: Any, atft: Callable[..., Any
         assert (
             atft("pretrain", *words, key, value).error_line == f"{key} is not read by pretrain; leave it out"
         )
-    assert atft("pretrain").error_line == "pretrain needs --config FILE"
+    assert (
+        atft("pretrain").error_line
+        == "pretrain needs --config FILE, such as --config quickstart, or --prices PATH"
+    )
     assert not list(tmp_path.iterdir())

@@ -230,6 +230,11 @@ def test_help_is_printed_before_anything_heavy_is_imported() -> None:
     )
 
 
+def test_without_a_config_the_line_names_this_command(atft: Callable[..., Any]) -> None:
+    assert atft("crossval").error_line == "crossval needs --config FILE, --prices PATH or --resume DIR"
+    assert atft("fit", "--seeds", "2").error_line.startswith("fit needs --config FILE")
+
+
 def test_fit_with_seeds_is_this_command(monkeypatch: pytest.MonkeyPatch, atft: Callable[..., Any]) -> None:
     asked: list[tuple[bool, int | None, list[str]]] = []
 
