@@ -34,6 +34,7 @@ from hypothesis import settings  # noqa: E402
 
 from atft.batch import EDGE_FEATURES, DayBatch  # noqa: E402
 from atft.nn.graph_attention import MIN_TABLE_WIDTH  # noqa: E402
+from dotted import set_at  # noqa: E402
 
 torch.set_num_threads(1)
 UNSHAPED = (
@@ -302,11 +303,7 @@ def _tiny_config(folder: Path, panel: Path, **changes: Any) -> Path:
         },
     }
     for key, value in changes.items():
-        *parents, last = key.split("__")
-        inside = config
-        for parent in parents:
-            inside = inside[parent]
-        inside[last] = value
+        set_at(config, key.replace("__", "."), value)
     path = folder / "tiny.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(config, indent=1))  # JSON is YAML

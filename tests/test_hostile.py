@@ -10,6 +10,7 @@ import pytest
 import torch
 import yaml
 
+from tests.support.dotted import set_at
 from tests.support.hostile_payloads import (
     FUNCTION_KEYS,
     FUNCTIONS,
@@ -22,7 +23,6 @@ from tests.support.hostile_payloads import (
     pickled,
     plant,
     raw_pickle,
-    set_at,
 )
 
 EVALUATIONS = ("validate", "test", "predict")

@@ -19,6 +19,7 @@ import yaml
 from atft.commands.train import build
 from benchmarks.attacks.config import base_config
 from benchmarks.attacks.verdict import Result, command, observe
+from tests.support.dotted import set_at
 from tests.support.hostile_payloads import (
     FUNCTION_KEYS,
     FUNCTIONS,
@@ -31,7 +32,6 @@ from tests.support.hostile_payloads import (
     pickled,
     plant,
     raw_pickle,
-    set_at,
 )
 
 EVALUATIONS = ("validate", "predict")

@@ -9,7 +9,7 @@ import yaml
 
 from atft.commands.checkpoint_config import TAKEN, checkpoint_config
 from atft.errors import InputError
-from tests.support.hostile_payloads import set_at
+from tests.support.dotted import set_at
 
 LEFT = (
     "model.objective",

@@ -1,5 +1,6 @@
 """A resume with another loss, network or split is refused; where and how long it trains may change."""
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import yaml
 
 from atft.errors import InputError
 from atft.runs.resumed_keys import check_same_training
+from dotted import set_at
 
 CONFIG: dict[str, Any] = {
     "seed_everything": 1,
@@ -30,13 +32,7 @@ CONFIG: dict[str, Any] = {
 
 def changed(key: str, value: Any) -> str:
     """The configuration with another value, as text."""
-    config = yaml.safe_load(yaml.safe_dump(CONFIG))
-    *parents, last = key.split(".")
-    inside = config
-    for parent in parents:
-        inside = inside[parent]
-    inside[last] = value
-    return yaml.safe_dump(config)
+    return yaml.safe_dump(set_at(deepcopy(CONFIG), key, value))
 
 
 @pytest.mark.parametrize(

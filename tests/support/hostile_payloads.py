@@ -13,6 +13,8 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from tests.support.dotted import set_at
+
 PLANTED = "planted_import"
 """Name of the planted module; `plant` writes it."""
 
@@ -227,18 +229,6 @@ def filled(value: Any, mark: Path) -> Any:
     if not isinstance(value, str):
         return value
     return value.replace("{mark}", str(mark)).replace("{folder}", str(mark.parent))
-
-
-def set_at(config: dict[str, Any], key: str, value: Any) -> dict[str, Any]:
-    """Set a dotted key of a nested mapping, over whatever stands in its way; the mapping."""
-    *parents, last = key.split(".")
-    inside = config
-    for parent in parents:
-        if not isinstance(inside.get(parent), dict):
-            inside[parent] = {}
-        inside = inside[parent]
-    inside[last] = value
-    return config
 
 
 def is_marked(mark: Path) -> bool:

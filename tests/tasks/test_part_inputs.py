@@ -9,6 +9,7 @@ import yaml
 
 from atft.commands.train import build
 from atft.errors import InputError
+from dotted import set_at
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::DeprecationWarning")
 READS = "model.network: graph of ATFTGATFAN reads the day's graph and data.graph is null; "
@@ -23,11 +24,7 @@ def built(tiny_run: Any, tmp_path: Path) -> Callable[..., Any]:
         config = yaml.safe_load(tiny_run.config.read_text())
         config["trainer"]["default_root_dir"] = str(tmp_path)
         for key, value in changes.items():
-            *parents, last = key.split(".")
-            inside = config
-            for parent in parents:
-                inside = inside.setdefault(parent, {})
-            inside[last] = value
+            set_at(config, key, value)
         return build(command, config)
 
     return make

@@ -25,6 +25,7 @@ from atft.search.question.frozen import (
 )
 from atft.search.question.options import SweepOptions, sweep_of
 from atft.search.workers.supervisor import Supervisor
+from dotted import set_at
 
 Make = Callable[..., SweepOptions]
 NETWORK = "model.network.init_args"
@@ -33,13 +34,7 @@ SPACE = {LR: {"type": "float", "low": 1e-3, "high": 1e-1, "log": True}}
 
 
 def change(base: Path, key: str, value: Any) -> None:
-    config = yaml.safe_load(base.read_text())
-    *parents, last = key.split(".")
-    section = config
-    for parent in parents:
-        section = section.setdefault(parent, {})
-    section[last] = value
-    base.write_text(yaml.safe_dump(config))
+    base.write_text(yaml.safe_dump(set_at(yaml.safe_load(base.read_text()), key, value)))
 
 
 def ask(base: Path, **changes: Any) -> SweepOptions:
