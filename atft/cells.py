@@ -92,6 +92,13 @@ def sorted_texts(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int32]]
     return [texts[i] for i in order], index[encoded.indices.fill_null(-1).to_numpy()]
 
 
+def find_sorted(ascending: NDArray[Any], wanted: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Index of each of the ``wanted`` among ``ascending`` values, and whether it is there; others get any index."""
+    index = np.searchsorted(ascending, wanted)
+    index[index == len(ascending)] = 0
+    return index, ascending[index] == wanted if len(ascending) else np.zeros(len(index), dtype=np.bool_)
+
+
 def read_numbers(column: pa.Array, cells: CellRange, as_type: pa.DataType = NUMBER) -> pa.Array:
     """Read numbers, or texts of numbers, as float32 or ``as_type``; empty texts are null, other cells raise."""
     column = decoded(column)

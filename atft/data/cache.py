@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from atft.cells import find_sorted
 from atft.data.graph import GraphOptions
 from atft.data.graph_build import days_in_window, refresh_indices
 from atft.data.manifest import Manifest, locate_record, read_manifest
 from atft.data.records import Array, DayView, RecordFile, code_order, decode_day, spread, wide_view
-from atft.data.row_finder import RowFinder, find_sorted
+from atft.data.row_finder import RowFinder
 from atft.data.span_copy import SpanCopy
 from atft.data.split import Days
 from atft.errors import InputError, counted

@@ -3,6 +3,8 @@
 import numpy as np
 from jaxtyping import Bool, Int, Int64
 
+from atft.cells import find_sorted
+
 MAX_CODES_PER_STOCK = 8
 """Codes for each stock asked for, above which rows are found by a search."""
 
@@ -37,12 +39,3 @@ class RowFinder:
         row[self._stock_of.take(number)] = np.arange(len(number))
         row = row[:-1]  # the last is the row of some stock that is not asked for
         return row, row >= 0
-
-
-def find_sorted(
-    ascending: np.ndarray, wanted: np.ndarray
-) -> tuple[Int64[np.ndarray, " wanted"], Bool[np.ndarray, " wanted"]]:
-    """Find each of the ``wanted`` among ``ascending`` numbers, and say which are there; others get any index."""
-    index = np.searchsorted(ascending, wanted)
-    index[index == len(ascending)] = 0
-    return index, ascending[index] == wanted if len(ascending) else np.zeros(len(index), dtype=np.bool_)

@@ -11,11 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from atft.cells import find_sorted
 from atft.day_series import Series
 from atft.errors import counted
 from atft.evaluation.day_measures import spread_positions
 from atft.evaluation.day_ranks import over_blocks, rank_days
-from atft.evaluation.predictions import HorizonScores, Scores, index_in
+from atft.evaluation.predictions import HorizonScores, Scores
 
 GROSS_VALUE = 2.0
 """Long and short side together."""
@@ -124,7 +125,7 @@ def next_day_returns(table: HorizonScores, one_day: HorizonScores | None) -> tup
     if one_day is not None:
         if table.horizon == 1:
             return table.columns["target"], HORIZON_ONE
-        return aligned(one_day, "target", table), HORIZON_ONE
+        return aligned(one_day, table), HORIZON_ONE
     today = table.columns.get("return_1d")
     if today is None or not np.isfinite(today).any():
         return None, SPREAD_OVER
@@ -171,11 +172,11 @@ def ahead_by(values: Scores, days: int) -> Scores:
     return moved
 
 
-def aligned(source: HorizonScores, name: str, table: HorizonScores) -> Scores:
-    """A column of one horizon on the days and stocks of another; NaN where it has none."""
-    day, day_known = index_in(source.dates, table.dates)
-    stock, stock_known = index_in(np.asarray(source.codes), np.asarray(table.codes))
-    values = source.columns[name][np.ix_(day, stock)]
+def aligned(source: HorizonScores, table: HorizonScores) -> Scores:
+    """The targets of one horizon on the days and stocks of another; NaN where it has none."""
+    day, day_known = find_sorted(source.dates, table.dates)
+    stock, stock_known = find_sorted(np.asarray(source.codes), np.asarray(table.codes))
+    values = source.columns["target"][np.ix_(day, stock)]
     return np.where(day_known[:, None] & stock_known, values, np.float32(np.nan))
 
 

@@ -230,12 +230,6 @@ def laid_out(values: NDArray[Any], cell: NDArray[np.int64], shape: tuple[int, in
     return table
 
 
-def index_in(ascending: NDArray[Any], wanted: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Index of each wanted value among ascending ones, and whether it is there; any index where it is not."""
-    index = np.minimum(np.searchsorted(ascending, wanted), len(ascending) - 1)
-    return index, np.asarray(ascending[index] == wanted)
-
-
 def _read(path: str | Path, columns: list[str], filters: list[Any] | None = None) -> Any:
     import pyarrow.parquet as pq
 

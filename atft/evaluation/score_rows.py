@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atft.cells import check_codes
+from atft.cells import check_codes, find_sorted
 from atft.errors import InputError, listed
 from atft.evaluation.any_file import ALIASES, KEYS, MEMBER_KEYS, FileRows, read_rows
 from atft.evaluation.options import MAX_HORIZON
-from atft.evaluation.predictions import HorizonScores, Mask, Scores, index_in, laid_out
+from atft.evaluation.predictions import HorizonScores, Mask, Scores, laid_out
 from atft.evaluation.rank_blend import mean_rank
 
 IDENTITY = ("horizon", *MEMBER_KEYS, "causal", "score")
@@ -204,7 +204,7 @@ def _joined(
     context: FileRows, dates: NDArray[Any], codes: Sequence[str]
 ) -> tuple[dict[str, Scores], NDArray[np.int16] | None, list[str]]:
     """Columns of the context on some dates and codes, and its sectors; NaN and -1 where it has no row."""
-    day_of, day_known = index_in(dates, context.dates)
+    day_of, day_known = find_sorted(dates, context.dates)
     of_code = {code: i for i, code in enumerate(codes)}
     stock_of = np.array([of_code.get(code, -1) for code in context.codes], dtype=np.int64)
     day, stock = day_of[context.day], stock_of[context.stock]

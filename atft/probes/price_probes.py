@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from atft.cells import find_sorted
 from atft.data.panel_stream import day_numbers, read_batches
 from atft.features.build import build_panel
 from atft.features.options import FeatureOptions
@@ -63,10 +64,9 @@ def changed_columns(before: PanelGrid, after: PanelGrid, days: int) -> list[Susp
     Labels are compared where both know them.
     """
     columns = before.columns
-    later_days = np.searchsorted(after.dates, before.dates[:days]).clip(max=len(after.dates) - 1)
+    later_days, same_days = find_sorted(after.dates, before.dates[:days])
     codes = sorted(set(before.codes) & set(after.codes))
     mine, other = (np.searchsorted(np.array(g.codes), codes) for g in (before, after))
-    same_days = after.dates[later_days] == before.dates[:days]
     rows, later = before.present[:days][:, mine], after.present[later_days][:, other] & same_days[:, None]
     suspects = []
     lost = int((rows != later).sum() + before.present[:days].sum() - rows.sum())
