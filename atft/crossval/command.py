@@ -142,9 +142,8 @@ def conclude_runs(
     from atft.crossval.figures import measure_runs
     from atft.crossval.join import join_folds, join_seeds
     from atft.crossval.results import table_rows, write_results
-    from atft.crossval.run_state import PREDICTIONS
     from atft.digest import text_digest
-    from atft.evaluation.predictions import check_predictions, read_horizon
+    from atft.evaluation.predictions import PREDICTIONS, check_predictions, read_horizon
     from atft.progress import Progress
     from atft.publish import publish_text
     from atft.runs.comparison import Comparison, compare_scorers, comparison_text, trades_until_known

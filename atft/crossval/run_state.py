@@ -10,9 +10,8 @@ from typing import NamedTuple
 from atft.callbacks.record.receipt import Receipt, read_receipt
 from atft.commands.resume import LAST
 from atft.errors import InputError
-from atft.evaluation.predictions import check_predictions
+from atft.evaluation.predictions import PREDICTIONS, check_predictions
 
-PREDICTIONS = "predictions.parquet"
 WHOLE = ("completed", "stopped", "limited")
 """Statuses of a run that has ended well, once nothing is missing."""
 
