@@ -173,8 +173,10 @@ main()
         "libc = ctypes.CDLL(None); libc.on_exit(ctypes.cast(libc.abort, ctypes.c_void_p), None)",
         "atexit.register(os.kill, os.getpid(), 2)",
         "atexit.register(os.kill, os.getpid(), 15)",
+        # Its threads wait for work until they are asked to end.
+        "from concurrent.futures import ThreadPoolExecutor; pool = ThreadPoolExecutor(); pool.submit(int)",
     ],
-    ids=["nothing", "abort", "Ctrl-C", "SIGTERM"],
+    ids=["nothing", "abort", "Ctrl-C", "SIGTERM", "a pool of threads"],
 )
 def test_what_happens_at_the_end_of_a_program_does_not_change_its_status(action: str) -> None:
     if "on_exit" in action and not has_glibc():
