@@ -65,7 +65,8 @@ def write_registry_table(registry: Path, states: Mapping[date, RunState]) -> Non
         if receipt is None:
             table.writerow([day, "missing", *[""] * 5])
             continue
-        checkpoint = "" if state.directory is None else (state.directory / BEST).relative_to(registry)
+        best = None if state.directory is None else state.directory / BEST
+        checkpoint = best.relative_to(registry) if best is not None and best.is_file() else ""
         figure = receipt.metrics.get("val/rank_ic")
         days = [receipt.days[name].planned if name in receipt.days else "" for name in ("train", "val")]
         rank_ic = f"{figure:.4f}" if figure is not None and isfinite(figure) else ""

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from atft.checkpoint_file import BEST
 from atft.daily.network_scorer import load_network
 from atft.daily.options import ListOptions, config_of_run
+from atft.daily.registry import RECORD as OF_REGISTRY
 from atft.daily.registry import known_runs
 from atft.daily.scorer import RankMean, Scorer
 from atft.errors import InputError
@@ -96,7 +97,10 @@ def checkpoints_of(directory: Path) -> list[Path]:
         return [path for run in finished for path in checkpoints_of(run)]
     checkpoint = directory / BEST
     if not checkpoint.is_file():
-        raise InputError(f"{directory}: no {BEST} there; name the directory of a finished run, .../version_N")
+        advice = "name the directory of a finished run, .../version_N"
+        if (directory.parent.parent / OF_REGISTRY).is_file():
+            advice = f"delete what is in {directory.parent}, then retrain trains that date again"
+        raise InputError(f"{directory}: no {BEST} there; {advice}")
     # Its best epoch so far may be the first of sixty, and a list does not show that.
     if (read_json(directory / "receipt.json") or {}).get("status") == "running":
         raise InputError(

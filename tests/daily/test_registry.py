@@ -83,7 +83,11 @@ def test_each_column_of_the_table_is_of_its_own_run_and_what_is_not_known_is_emp
         date(2020, 1, 7): RunState(None, None, receipt(math.nan)),
         date(2020, 1, 8): RunState(None, None, receipt(None)),
         date(2020, 1, 9): RunState(),
+        date(2020, 1, 10): RunState(tmp_path / "2020-01-10" / "version_0", None, receipt(None)),
     }
+    for version in (tmp_path / "2020-01-06" / "version_2", tmp_path / "2020-01-10" / "version_0"):
+        version.mkdir(parents=True)
+    (tmp_path / "2020-01-06" / "version_2" / "best_model.ckpt").touch()  # the other's has been deleted
     write_registry_table(tmp_path, states)
     header, *rows = csv.reader((tmp_path / TABLE).read_text().splitlines())
     assert header == ["known_on", "status", "checkpoint", "train_days", "val_days", "val_rank_ic", "data"]
@@ -93,4 +97,5 @@ def test_each_column_of_the_table_is_of_its_own_run_and_what_is_not_known_is_emp
         ["2020-01-07", "completed", "", "", "", "", "abc"],
         ["2020-01-08", "completed", "", "", "", "", "abc"],
         ["2020-01-09", "missing", "", "", "", "", ""],
+        ["2020-01-10", "completed", "", "", "", "", "abc"],
     ]

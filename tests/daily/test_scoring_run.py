@@ -99,6 +99,19 @@ def test_a_run_that_has_not_ended_scores_by_its_checkpoint_alone(tiny_run: Any, 
     assert load_run(ListOptions(run=str(tmp_path))).directory == tmp_path
 
 
+def test_a_registry_whose_checkpoint_is_gone_says_how_to_train_it_again(
+    tiny_run: Any, tmp_path: Path
+) -> None:
+    date_folder = tmp_path / "2015-04-10"
+    shutil.copytree(tiny_run.directory, date_folder / "version_0")
+    (tmp_path / "registry.json").write_text("{}")
+    (date_folder / "version_0" / BEST).unlink()
+    with pytest.raises(
+        InputError, match=f"delete what is in {date_folder}, then retrain trains that date again"
+    ):
+        load_run(ListOptions(registry=str(tmp_path)))
+
+
 def test_a_run_without_trees_or_with_those_of_other_horizons_is_one_line(
     tiny_run: Any, treed_run: Path, tmp_path: Path
 ) -> None:
