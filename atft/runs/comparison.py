@@ -135,8 +135,7 @@ def _minus_lightgbm(
 
 def trades_until_known(table: HorizonScores, data: DayData) -> HorizonScores:
     """A table without returns at lag 1 that end after ``data.split.known_to``, as those of its last day do."""
-    # Folds have no such day, and where none is chosen there is no split.
-    known_to, late = data.split.known_to if data.split_options.known_to else None, "target_lag1"
+    late, known_to = "target_lag1", data.split.known_to if data.split_options.known_to else None  # or folds
     if known_to is None or late not in table.columns:
         return table
     manifest = data.open_cache().manifest
