@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 
 from atft.data.cache import DayCache
-from atft.data.cache_folder import published_folder
+from atft.data.cache_folder import once_more, published_folder
 from atft.data.day_writer import DayEncoder, write_days
 from atft.data.former import Former, find_former, joined_entries, kept_days, linked_files, unchanged_files
 from atft.data.graph import GraphOptions
@@ -65,6 +65,7 @@ class CacheOptions:
         check_option_types("data.cache", self, (PathLike, date))
 
 
+@once_more
 def build_cache(
     panel_path: str | Path,
     schema: PanelSchema,

@@ -4,13 +4,16 @@ import errno
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import wraps
 from pathlib import Path
+from typing import ParamSpec
 
 from atft.data.cache import DayCache
 from atft.publish import disk_errors
 
+P = ParamSpec("P")
 ABANDONED_SECONDS = 6 * 3600
 """A builder that lives writes every few seconds."""
 UNFINISHED = f".{16 * '[0-9a-f]'}-*-*"
@@ -23,6 +26,19 @@ def link_file(source: Path, target: Path) -> None:
         target.hardlink_to(source)
     except OSError:  # a file system without hard links
         shutil.copy2(source, target)
+
+
+def once_more(build: Callable[P, Path]) -> Callable[P, Path]:
+    """A builder that begins again where a file is gone: ``cache --prune`` may remove what it was about to link."""
+
+    @wraps(build)
+    def built(*arguments: P.args, **options: P.kwargs) -> Path:
+        try:
+            return build(*arguments, **options)
+        except FileNotFoundError:
+            return build(*arguments, **options)
+
+    return built
 
 
 def _remove_abandoned(root: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from atft.commands.prune import remove_caches
 from atft.data import build as build_module
 from atft.data.build import CacheOptions, build_cache
 from atft.data.cache import DayCache, verify_cache
@@ -91,6 +92,27 @@ def test_a_cache_of_more_months_is_that_of_all_and_reads_only_the_new_ones(
     other = GraphOptions(k=2, window=20, min_observations=10, refresh_days=5, sector_k=2)
     assert same(cache(panel, place, other), cache(panel, tmp_path / "whole", other))
     former.open()  # a run may go on reading it
+
+
+@pytest.mark.parametrize("graph", [GRAPH, None])
+def test_a_former_cache_that_is_removed_while_its_days_are_linked_is_done_without(
+    graph: GraphOptions | None,
+    months: list[tuple[str, pl.DataFrame]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    panel, place = tmp_path / "panel", tmp_path / "grown"
+    former = cache(write(panel, months[:-1]), place, graph)
+
+    def pruned(*arguments: Any) -> Any:
+        monkeypatch.setattr(build_module, "write_days", write_days)
+        remove_caches([former.path])
+        return write_days(*arguments)
+
+    monkeypatch.setattr(build_module, "write_days", pruned)
+    grown = cache(write(panel, months), place, graph)
+    assert same(grown, cache(panel, tmp_path / "whole", graph))
+    assert [path.name for path in place.iterdir()] == [grown.path.name]
 
 
 def test_a_last_month_that_grew_is_read_again_and_the_ones_before_are_not(
