@@ -134,8 +134,8 @@ def _minus_lightgbm(
 
 
 def trades_until_known(table: HorizonScores, data: DayData) -> HorizonScores:
-    """A table without returns at lag 1 that end after ``data.split.known_to``, as those of its last day do."""
-    late, known_to = "target_lag1", data.split.known_to if data.split_options.known_to else None  # or folds
+    """A table without returns at lag 1 that end after ``known_to``, as the last day's do; folds have none."""
+    late, known_to = "target_lag1", data.split.known_to if data.split_options.known_to else None
     if known_to is None or late not in table.columns:
         return table
     manifest = data.open_cache().manifest
