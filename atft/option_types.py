@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from datetime import date
 from inspect import get_annotations
+from math import inf
 from numbers import Integral, Real
 from os import PathLike, fspath
 from types import NoneType, UnionType
@@ -49,18 +50,20 @@ def check_option_types(
         object.__setattr__(options, field.name, as_in_config(value))
 
 
-def check_least(where: str, options: Any, **least: float) -> None:
-    """Check that fields of an options dataclass are at least the numbers given by their names; null passes.
+def check_least(prefix: str, options: Any, **least: float) -> None:
+    """Check that numbers of an options dataclass are finite and at least what is given by their names; null passes.
 
-    ``where`` is what messages put before a name: ``data.loader.``; empty for an option of a command.
+    Args:
+        prefix: put before a name in the message: ``data.loader.``.
 
     Raises:
-        InputError: with the first field that is below its number, or NaN.
+        InputError: with the first number that is not.
     """
     for name, bound in least.items():
         value = getattr(options, name)
-        if value is not None and not value >= bound:
-            raise InputError(f"{where}{name} must be at least {bound}, got {value}")
+        if value is not None and not bound <= value < inf:
+            finite = "" if value < bound else " and finite"
+            raise InputError(f"{prefix}{name} must be at least {bound}{finite}, got {value}")
 
 
 def check_arguments(kind: type, arguments: Mapping[str, Any]) -> None:

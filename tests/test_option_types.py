@@ -1,8 +1,9 @@
 """Options that Python code gives with another type are one line that names the key."""
 
 import json
+import math
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,11 @@ import numpy as np
 import pytest
 
 import atft
+from atft.baselines.tree_options import TreeOptions
+from atft.evaluation.options import EvaluateOptions
+from atft.evaluation.side_by_side import CompareOptions
+from atft.features.known_rows import JoinOptions
+from atft.features.options import FeatureOptions
 from atft.option_types import as_in_config, check_least, check_option_types, check_type
 from atft.panel import PanelSchema
 
@@ -100,9 +106,45 @@ def test_a_field_with_a_check_of_its_own_is_left_to_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "said"), [(1, "b.x must be at least 2, got 1"), (float("nan"), "got nan"), (2, "")]
+    ("value", "said"),
+    [(1, "b.x must be at least 2, got 1"), (math.nan, "got nan"), (math.inf, "and finite"), (2, "")],
 )
 def test_the_first_option_below_its_bound_is_named_and_null_passes(value: float, said: str) -> None:
     options = SimpleNamespace(x=value, y=None, z=0)
     with pytest.raises(atft.InputError, match=said) if said else nullcontext():
         check_least("b.", options, x=2, y=5, z=0)
+
+
+def _option_kinds() -> dict[str, type]:
+    """Every dataclass of options that Python code makes."""
+    exported = [getattr(atft, name) for name in atft.__all__ if name.endswith("Options")]
+    others = [EvaluateOptions, CompareOptions, FeatureOptions, JoinOptions, TreeOptions]
+    return {kind.__name__: kind for kind in (*exported, *others, PanelSchema)}
+
+
+def _numbers(kind: type) -> list[str]:
+    """Names of its fields that are one number."""
+    return [f.name for f in fields(kind) if f.type in (int, float, int | None, float | None)]
+
+
+NUMBERS = [(kind, name) for kind in _option_kinds().values() for name in _numbers(kind)]
+
+
+@pytest.mark.usefixtures("types_unchecked")
+@pytest.mark.parametrize(("kind", "name"), NUMBERS, ids=lambda part: getattr(part, "__name__", part))
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, True, "3", [3]])
+def test_a_number_of_any_options_is_finite_and_no_other_type(kind: type, name: str, value: Any) -> None:
+    required = {"train": DATES, "val": DATES} if kind is atft.SplitOptions else {}
+    with pytest.raises(atft.InputError, match=rf"{name} (must be|is out of range)"):
+        kind(**required, **{name: value})
+
+
+def test_the_numbers_of_all_options_are_found() -> None:
+    found = {(kind.__name__, name) for kind, name in NUMBERS}
+    assert {
+        ("EvaluateOptions", "cost_bps"),
+        ("FeatureOptions", "min_close"),
+        ("TreeOptions", "trees"),
+    } <= found
+    assert {("LoaderOptions", "lookback"), ("ObjectiveOptions", "recency_half_life_days")} <= found
+    assert len(found) > 40

@@ -2,12 +2,13 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from atft.errors import InputError, listed
+from atft.errors import InputError
+from atft.option_types import check_option_types
 
 Objective = Literal["regression", "huber", "lambdarank", "rank_xendcg"]
 Label = Literal["rank", "rank_normal"]
@@ -57,11 +58,7 @@ class TreeOptions:
     market_columns: bool = True
 
     def __post_init__(self) -> None:
-        for name, kind in (("objective", Objective), ("label", Label)):
-            if getattr(self, name) not in get_args(kind):
-                raise InputError(
-                    f"lightgbm.{name} takes {listed(get_args(kind))}, got {getattr(self, name)!r}"
-                )
+        check_option_types("lightgbm", self)
         right = {
             "num_leaves": 2 <= self.num_leaves <= 131_072,
             "learning_rate": 0 < self.learning_rate <= 1,

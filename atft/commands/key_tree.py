@@ -21,7 +21,8 @@ from atft.errors import listed
 from atft.yaml_text import BoundedLoader, dump
 
 # Words and texts that the parser reads or writes by itself mean what they mean in a config.
-get_yaml_default_loader().yaml_implicit_resolvers = BoundedLoader.yaml_implicit_resolvers
+_loader: Any = get_yaml_default_loader()  # type: ignore[no-untyped-call]
+_loader.yaml_implicit_resolvers = BoundedLoader.yaml_implicit_resolvers
 set_dumper("yaml", dump)
 
 CLOSE_SIMILARITY = 0.8

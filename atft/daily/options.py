@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from atft.daily.checks import AlarmOptions
 from atft.errors import InputError, nearest
+from atft.option_types import check_least
 from atft.yaml_text import flat_keys, read_date, read_mapping
 
 ScorerName = Literal["network", "lightgbm", "blend"]
@@ -83,8 +84,7 @@ class ListOptions:
             raise InputError(
                 f"--out {self.out}: nothing replaces {unknown[0]}; {{date}} is the day of a list, a period has none"
             )
-        if self.top < 0:
-            raise InputError(f"--top must be at least 0, got {self.top}")
+        check_least("--", self, top=0)
 
     @property
     def day(self) -> date | None:

@@ -1,9 +1,10 @@
 """What of a file is measured, and how: what a reader must know to read the figures."""
 
 from dataclasses import dataclass
+from os import PathLike
 
 from atft.errors import InputError
-from atft.option_types import check_least
+from atft.option_types import check_least, check_option_types
 
 MAX_HORIZON = 10_000
 """Trading days; above it a file's column of horizons is taken for something else."""
@@ -43,6 +44,7 @@ class MeasureOptions:
         return {"draws": self.draws, "seed": self.seed}
 
     def __post_init__(self) -> None:
+        check_option_types("evaluate", self, (PathLike,))
         check_least("", self, k=1, cost_bps=0, min_stocks=2, draws=2, seed=0)
         if not 0 < self.participation <= 1:
             raise InputError(f"participation must be in (0, 1], got {self.participation:g}")

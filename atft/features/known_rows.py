@@ -4,6 +4,7 @@ The file is read whole: fundamentals of 3,000 stocks are megabytes.
 """
 
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from atft.cells import CellRange, is_text, read_codes, read_numbers
 from atft.csv_text import csv_batches, csv_delimiter, csv_fields, csv_file
 from atft.dates import DayNumbers, DayReader, date_of
 from atft.errors import InputError, check_unique, counted, nearest
-from atft.option_types import check_least
+from atft.option_types import check_least, check_option_types
 from atft.panel import match
 from atft.parquet import open_parquet, stream_columns
 
@@ -53,6 +54,7 @@ class JoinOptions:
     first_era: str | None = None
 
     def __post_init__(self) -> None:
+        check_option_types("join", self, (date,))
         if not 1 <= len(self.keys) <= 2 or not all(self.keys):
             raise InputError(
                 f"join: on must name the day and the code of a row, as date,code; got {self.on!r}"

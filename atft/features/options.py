@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from atft.errors import InputError
 from atft.features.price_dialects import check_columns
-from atft.option_types import check_least
+from atft.option_types import check_least, check_option_types
 from atft.trading_days import day_rules
 
 CHECKS = {
@@ -68,6 +68,7 @@ class FeatureOptions:
     columns: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        check_option_types("features", self)
         for check, ways in CHECKS.items():
             way = getattr(self, check)
             if way not in ways:

@@ -189,8 +189,8 @@ class WarmRestarts(Schedule, CosineAnnealingWarmRestarts):
 
 
 def _checked_warmup(name: str, epochs: float) -> float:
-    if not epochs >= 0:
-        raise InputError(f"{name}.warmup_epochs must be at least 0, got {epochs}")
+    if not 0 <= epochs < math.inf:
+        raise InputError(f"{name}.warmup_epochs must be at least 0 and finite, got {epochs}")
     return float(epochs)
 
 

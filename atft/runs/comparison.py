@@ -19,6 +19,7 @@ from atft.dates import DayReader
 from atft.day_statistics import RANKING_METRICS
 from atft.errors import InputError, listed, nearest
 from atft.evaluation.comparison_table import ORDER, Bands, comparison_table, paired_lines, suspect_lines
+from atft.evaluation.options import MeasureOptions
 from atft.evaluation.paired import PairedDifference, paired_differences
 from atft.evaluation.plain_table import RANDOM, table_text
 from atft.evaluation.predictions import OPTIONAL, REQUIRED, HorizonScores, Scores, horizons_of, table_horizon
@@ -228,13 +229,12 @@ def evaluate(
         raise InputError(
             f"baselines takes {listed(BASELINES)}, got {unknown[0]!r}{nearest(unknown[0], BASELINES)}"
         )
-
     table = _plain_columns(arrow_table(frame, FRAME, keys=("date", "code")))
     if split is None and "split" in table.column_names and "test" in table["split"].unique().to_pylist():
         split = "test"
     tables = [table_horizon(table, horizon, split, FRAME) for horizon in horizons_of(table, split, FRAME)]
-    if min_stocks is None:
-        min_stocks = 2 if data is None else data.split.min_stocks
+    usual = 2 if data is None else data.split.min_stocks
+    min_stocks = MeasureOptions(min_stocks=usual if min_stocks is None else min_stocks).min_stocks
     measured = RANKING_METRICS | own_metrics(metrics)
     for of in tables:
         for line in target_warnings(of.columns["target"], of.valid(), of.horizon):

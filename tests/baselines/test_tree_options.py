@@ -44,7 +44,7 @@ def test_huber_bends_at_one_standard_deviation_of_the_label() -> None:
     [
         (
             {"objective": "l3"},
-            "lightgbm.objective takes huber, lambdarank, rank_xendcg, regression, got 'l3'",
+            "lightgbm.objective must be one of regression, huber, lambdarank, rank_xendcg, got 'l3'",
         ),
         ({"num_leaves": 1}, "lightgbm.num_leaves is out of range, got 1"),
         ({"trees": 0}, "lightgbm.trees is out of range, got 0"),

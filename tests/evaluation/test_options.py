@@ -11,6 +11,8 @@ from atft.evaluation.options import EvaluateOptions, MeasureOptions
     [
         ("k", 0, "k must be at least 1, got 0"),
         ("cost_bps", -1.0, "cost_bps must be at least 0, got -1"),
+        ("cost_bps", float("nan"), "cost_bps must be at least 0 and finite, got nan"),
+        ("cost_bps", float("inf"), "cost_bps must be at least 0 and finite, got inf"),
         ("min_stocks", 1, "min_stocks must be at least 2, got 1"),
         ("draws", 1, "draws must be at least 2, got 1"),
         ("horizon", -5, "horizon must be at least 1 and at most 10,000 trading days, got -5"),

@@ -175,8 +175,9 @@ def test_a_state_dict_holds_plain_numbers() -> None:
         (lambda o: WarmupCosine(o, warmup_epochs=-1), r"^WarmupCosine.warmup_epochs must be at least 0"),
         (
             lambda o: WarmupConstant(o, warmup_epochs=-1),
-            r"WarmupConstant.warmup_epochs must be at least 0, got -1",
+            r"WarmupConstant.warmup_epochs must be at least 0 and finite, got -1",
         ),
+        (lambda o: WarmupConstant(o, warmup_epochs=math.inf), r"warmup_epochs must be at least 0 and finite"),
         (lambda o: WarmupCosine(o, warmup_epochs=3, epochs=3), r"\(3\), got 3; lengthen the run or"),
         (lambda o: WarmupCosine(o, eta_min_ratio=1.5), r"eta_min_ratio must be at least 0 and below 1"),
         (

@@ -153,6 +153,22 @@ def test_a_baseline_of_no_known_name_or_without_data_is_an_error(
         evaluate(scores, baselines=["ridge"])
 
 
+@pytest.mark.usefixtures("types_unchecked")
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (0, "min_stocks must be at least 2, got 0"),
+        (2.5, "min_stocks must be a whole number"),
+        (True, "whole number"),
+    ],
+)
+def test_the_least_stocks_of_a_day_are_checked_as_those_of_the_command(
+    value: Any, message: str, scores: polars.DataFrame
+) -> None:
+    with pytest.raises(InputError, match=message):
+        evaluate(scores, min_stocks=value)
+
+
 def test_targets_in_per_cent_are_warned_of(scores: polars.DataFrame) -> None:
     in_per_cent = scores.with_columns(target=100 * polars.col("target"))
     with pytest.warns(UserWarning, match=r"^1d: target falls to -.*, no return as a fraction"):
