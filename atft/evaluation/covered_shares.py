@@ -5,7 +5,6 @@ An interval is two columns, ``interval_low80`` and ``interval_high80``, in the u
 them. A day counts by its share, so that a day of many stocks weighs as much as any other.
 """
 
-import math
 import re
 from typing import NamedTuple
 
@@ -102,7 +101,7 @@ def _measured(
     series = {name: np.where(period == name, share, np.nan) for name in np.unique(period[days]).tolist()}
     shares = intervals({"": share} | series, table.horizon - 1, draws=draws, seed=seed)
     # A t is against 0, which is no share to compare with.
-    shares = {name: found._replace(t=math.nan) for name, found in shares.items()}
+    shares = {name: found.without_t() for name, found in shares.items()}
     return CoveredShare(
         name=columns.name,
         level=columns.level,

@@ -4,7 +4,6 @@ All tables, files and pages read `FIGURES`: a figure is a row here and a line in
 """
 
 from collections.abc import Mapping
-from math import nan
 from typing import NamedTuple
 
 import numpy as np
@@ -123,4 +122,4 @@ def headline_figures(
         figures["capacity"] = Interval(float(np.median(capacity)))
     known = {name: kind for name, kind in FIGURES.items() if name in figures}
     # A t is against 0: of a figure whose chance is another value it would say nothing.
-    return {n: figures[n] if kind.zero_is_chance else figures[n]._replace(t=nan) for n, kind in known.items()}
+    return {n: figures[n] if kind.zero_is_chance else figures[n].without_t() for n, kind in known.items()}

@@ -68,6 +68,8 @@ def measure_horizon(
         warnings += misdated_returns(control.figures["rank_ic"].value)
     best, worst = _extremes(table, series, counts)
     dropped_days, dropped_rows = _dropped(dense, known, counts, measured)
+    # A score that changes slowly keeps the exposure that it has by chance: no t over days says whether it is one.
+    exposed = {name: found.without_t() for name, found in intervals(exposures, lags, **span).items()}
     evaluation = HorizonEvaluation(
         horizon=table.horizon,
         dates=table.dates,
@@ -82,7 +84,7 @@ def measure_horizon(
         books=books,
         decay=decay,
         groups=_groups(dense, counts, series, options),
-        exposures=intervals(exposures, lags, **span),
+        exposures=exposed,
         controls=controls,
         absent_controls=absent,
         band=band,

@@ -40,12 +40,16 @@ class Interval(NamedTuple):
     error: float = math.nan
     """Newey-West standard error, in the unit of the value."""
     t: float = math.nan
-    """Value over error; NaN too where 0 is not what chance reaches, as of a hit rate."""
+    """Value over error; NaN too where a t against 0 says nothing, as of a hit rate."""
 
     def scaled(self, factor: float) -> "Interval":
         """The interval of ``factor`` times the figure, ``factor > 0``: an annualised one, or one in per cent."""
         value, low, high, error, t = self
         return Interval(factor * value, factor * low, factor * high, factor * error, t)
+
+    def without_t(self) -> "Interval":
+        """The interval of a figure whose t against 0 says nothing."""
+        return self._replace(t=math.nan)
 
 
 def intervals(

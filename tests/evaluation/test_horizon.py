@@ -34,6 +34,7 @@ def test_every_part_is_there(tmp_path: Path) -> None:
     assert [row.group for row in found.groups["year"]] == ["2020", "2021"]
     assert sum(row.days for row in found.groups["year"]) == found.days
     assert set(found.exposures) == {"size"} and "neutral_rank_ic" in found.figures
+    assert np.isfinite(found.exposures["size"].error) and np.isnan(found.exposures["size"].t)
     assert [decile.number for decile in found.deciles] == list(range(1, 11))
     assert sum(decile.mean.value for decile in found.deciles) == pytest.approx(0, abs=1e-3)
     assert found.monotonicity > 0.5
