@@ -98,8 +98,8 @@ def open_slice(
 
 
 def slice_columns(data: DayData) -> PanelColumns:
-    """The roles of a slice's columns."""
-    path = str(data.panel.path)
+    """The roles of a panel's columns."""
+    path = panel_path(data.panel, data.cache_options.dir)
     return resolve_columns(data.panel.schema, footer_names(path), data.horizons, path)
 
 
@@ -118,7 +118,7 @@ def change_after(data: DayData, day: int, change: Change, folder: Path, name: st
 def _days_of(dates: "polars.Series", data: DayData) -> np.ndarray:
     """Days, datetime64[D], of a panel's column of dates."""
     columns = slice_columns(data)
-    cells = CellRange(Path(str(data.panel.path)), columns.date)
+    cells = CellRange(Path(panel_path(data.panel, data.cache_options.dir)), columns.date)
     days: np.ndarray = DayReader(first_era=columns.first_era).read(dates.to_arrow(), cells)
     return days.astype("datetime64[D]")
 

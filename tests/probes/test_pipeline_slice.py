@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from atft.market.options import MarketOptions
 from atft.probes import pipeline_slice
 from atft.probes.pipeline_slice import (
     BLOW_UP,
@@ -52,6 +53,22 @@ def test_codes_of_any_type_are_those_of_the_cache(
     data = open_panel(panel)
     sliced = slice_panel(data, tmp_path / "slice")
     assert sliced.open_cache().codes == data.open_cache().codes
+
+
+def test_a_simulated_market_has_the_slice_of_its_file(
+    market_data: DayData, part: DayData, tmp_path: Path
+) -> None:
+    data = DayData(
+        PanelOptions(simulate=MarketOptions(stocks=60, days=160, features=17)),
+        market_data.split_options,
+        market_data.loader_options,
+        replace(market_data.cache_options, dir=str(tmp_path / "cache")),
+        market_data.graph_options,
+        horizons=market_data.horizons,
+    )
+    sliced = slice_panel(data, tmp_path / "slice")
+    frames = [pl.read_parquet(str(d.panel.path)) for d in (sliced, part)]
+    assert frames[0].equals(frames[1])
 
 
 @pytest.mark.parametrize("name", CHANGES)
