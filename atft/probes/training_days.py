@@ -8,6 +8,7 @@ from atft.baselines.stock_days import Baseline
 from atft.data.day_features import day_features
 from atft.data.manifest import Manifest
 from atft.data.split import Split
+from atft.errors import counted
 from atft.evaluation.plausible_ic import plausible_ic
 from atft.network import Scaling
 from atft.probes.finding import FALSE_ALARM, Suspect
@@ -94,7 +95,8 @@ def shuffled_label_suspects(data: DayData, folder: Path) -> tuple[list[Suspect],
         mean = float(series[known].mean())
         quantile = float(ndtri(1 - FALSE_ALARM / (2 * len(shuffled.horizons))))
         band = quantile * float(variance[known].sum()) ** 0.5 / int(known.sum())
-        text = f"RankIC {mean:+.3f} at {horizon} days on {known.sum()} validation days, band of chance ±{band:.3f}"
+        ahead, days = counted(horizon, "day"), counted(int(known.sum()), "validation day")
+        text = f"RankIC {mean:+.3f} at {ahead} on {days}, band of chance ±{band:.3f}"
         texts.append(text)
         if abs(mean) > band:
             suspects.append(Suspect("shuffled labels", text))
