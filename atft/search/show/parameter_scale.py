@@ -59,7 +59,10 @@ class ParameterScale:
             axis.set_major_locator(MaxNLocator(MAX_TICKS - 1))
 
     def _log_ticks(self) -> list[float]:
-        """Coordinates of 1, 2 and 5 in each decade; of 1 and 3, 1 only, or some decades where that is too many."""
+        """Coordinates of 1, 2 and 5 in each decade; of 1 and 3, 1 only, or some decades where that is too many.
+
+        The ends, where the values are so near each other that at most one of these is among them.
+        """
         decades = range(math.floor(self.low), math.ceil(self.high) + 1)
         choices = [(1, (1, 2, 5)), (1, (1, 3)), *((step, (1,)) for step in range(1, len(decades) + 1))]
         for step, digits in choices:
@@ -67,7 +70,7 @@ class ParameterScale:
             inside = [at for at in ticks if self.low - 0.1 <= at <= self.high + 0.1]
             if len(inside) <= MAX_TICKS:
                 break
-        return inside
+        return inside if len(inside) > 1 else sorted({self.low, self.high})
 
 
 def short_value(value: object) -> str:

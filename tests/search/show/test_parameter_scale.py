@@ -41,6 +41,13 @@ def test_a_logarithmic_axis_has_a_few_round_ticks(low: float, high: float) -> No
     assert scale.text(scale.low) == f"{low:.2g}"
 
 
+def test_a_logarithmic_axis_between_two_round_values_has_its_ends() -> None:
+    ran = trials(FloatDistribution(1e-7, 10, log=True), 2.7e-3, 3.7e-3)
+    _, axes = new_chart()
+    ParameterScale.of("p", ran).label(axes.xaxis)
+    assert [t.get_text() for t in axes.get_xticklabels()] == ["0.0027", "0.0037"]
+
+
 def test_values_are_cut_to_what_tells_them_apart() -> None:
     assert (short_value(0.123456), short_value("torch.optim.AdamW"), short_value(32)) == (
         "0.1235",
