@@ -136,7 +136,7 @@ def _words(kind: Any) -> str:
     if origin is Literal:
         return f"one of {', '.join(get_args(kind))}"
     if origin is list:
-        return f"a list of {WORDS[get_args(kind)[0]][1]}"
+        return f"a list of {WORDS.get(get_args(kind)[0], ('', 'records'))[1]}"
     if origin is dict:
         return "a mapping"
     return WORDS[kind][0] if kind in WORDS else _with_article(kind)

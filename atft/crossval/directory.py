@@ -12,6 +12,7 @@ from typing import Any
 
 from atft.callbacks.record.receipt import Receipt
 from atft.errors import InputError
+from atft.option_types import check_option_types
 from atft.publish import publish_json, publish_text
 from atft.runs.machine_keys import changed_keys
 from atft.yaml_text import mapping_of
@@ -53,6 +54,7 @@ def read_record(directory: Path) -> CrossvalRecord:
         )
     try:
         record = CrossvalRecord(**json.loads(path.read_text(encoding="utf-8")))
+        check_option_types(RECORD, record)
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}: cannot be read; {AGAIN}") from error
     if record.version != VERSION:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from atft.daily.registry import CONFIG, RECORD, registry_states, write_registry_table
 from atft.daily.retrain_plan import DatedRun, RetrainPlan, dated_run, due_dates, make_plan
 from atft.errors import InputError, counted
+from atft.option_types import check_least, check_option_types
 from atft.yaml_text import read_date
 
 if TYPE_CHECKING:
@@ -167,6 +168,8 @@ def registry_plan(cli: "RankingCLI", registry: Path, options: RetrainOptions) ->
         return make_plan(manifest.dates, split, reach, options.every, options.first)
     try:
         plan = RetrainPlan(**json.loads(path.read_text(encoding="utf-8")))
+        check_option_types(RECORD, plan)
+        check_least(f"{RECORD}.", plan, every=1, val_days=1)
         date.fromisoformat(plan.first)
     except (TypeError, ValueError) as error:
         raise InputError(f"{path}: cannot be read; name another registry") from error

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from atft.digest import file_digest
+from atft.option_types import check_option_types
 
 NAME = "importance.json"
 KIND = "explains"
@@ -75,7 +76,9 @@ def _importance(content: dict[str, Any]) -> Importance:
     horizons = {
         int(horizon): [_feature(row) for row in rows] for horizon, rows in content.pop("horizons").items()
     }
-    return Importance(horizons=horizons, **content)
+    importance = Importance(horizons=horizons, **content)
+    check_option_types(NAME, importance)
+    return importance
 
 
 def _feature(row: dict[str, Any]) -> FeatureImportance:

@@ -1,5 +1,6 @@
 """A directory goes on only with what it began with; the line names the key that differs."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,6 +87,17 @@ def test_other_folds_weights_or_data_are_an_error(
     with pytest.raises(InputError, match=message):
         now = replace(RECORDED, **changes)  # type: ignore[arg-type]
         check_same(directory, now, yaml.safe_dump(SETTINGS), Path.read_text)
+
+
+@pytest.mark.parametrize("name", ["folds", "seeds", "warm_start", "data"])
+@pytest.mark.parametrize("value", ["x", 0.5, {"a": 1}, ["x"]])
+def test_a_record_with_a_value_of_another_type_is_an_error(name: str, value: object, directory: Path) -> None:
+    if (name, value) == ("data", "x"):
+        return  # a text, as it must be
+    content = json.loads((directory / RECORD).read_text()) | {name: value}
+    (directory / RECORD).write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"crossval.json: cannot be read; start again without --resume"):
+        read_record(directory)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"folds": 1}', '{"folds": 1, "other": 2}', "null"])

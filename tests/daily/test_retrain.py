@@ -110,9 +110,11 @@ def test_a_registry_needs_a_number_of_days_and_a_plan_that_can_be_read(tiny_run:
     words = ["--config", str(tiny_run.config)]
     with pytest.raises(InputError, match="retrain needs --every N"):
         retrain(RetrainOptions(None, tmp_path / "r", None, 1), words, [])
-    (tmp_path / "r" / RECORD).write_text("{}")
-    with pytest.raises(InputError, match="cannot be read; name another registry"):
-        retrain(RetrainOptions(None, tmp_path / "r", None, 1), words, [])
+    plan = {"every": 40, "first": "2015-06-01", "val_days": 20}
+    for content in ({}, plan | {"every": "40"}, plan | {"every": 0}, plan | {"val_days": None}):
+        (tmp_path / "r" / RECORD).write_text(json.dumps(content))
+        with pytest.raises(InputError, match="cannot be read; name another registry"):
+            retrain(RetrainOptions(None, tmp_path / "r", None, 1), words, [])
 
 
 def test_a_registry_that_has_not_begun_needs_a_config(tmp_path: Path) -> None:

@@ -38,7 +38,17 @@ def test_importance_of_other_weights_than_the_runs_is_not_shown(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [('"period"', '"stock"'), ('"format": 1', '"format": 2'), ("0.75", '"much"'), ("0.75", "NaN"), ("{", "")],
+    [
+        ('"period"', '"stock"'),
+        ('"format": 1', '"format": 2'),
+        ("0.75", '"much"'),
+        ("0.75", "NaN"),
+        ("{", ""),
+        ("9000", "[]"),
+        ('"2016-01-04"', "5"),
+        ("0.001", "true"),
+        ("0.001", '"x"'),
+    ],
 )
 def test_a_file_of_another_kind_or_damaged_is_none(old: str, new: str, tmp_path: Path) -> None:
     (tmp_path / NAME).write_text(importance_json(small_importance()).replace(old, new))

@@ -13,6 +13,7 @@ from typing import Any
 import atft
 from atft.digest import text_digest
 from atft.errors import InputError, one_line
+from atft.option_types import check_option_types
 from atft.publish import publish_json
 
 VERSION = 7
@@ -113,7 +114,10 @@ def read_receipt(directory: Path) -> Receipt:
             raise ValueError(f"version {fields.get('version')}, this is {VERSION}")
         for kind in ("days", "rows"):
             fields[kind] = {split: Coverage(**count) for split, count in fields[kind].items()}
-        return Receipt(**{**fields, "version": VERSION})
+        receipt = Receipt(**{**fields, "version": VERSION})
+        for name, record in (("", receipt), *receipt.days.items(), *receipt.rows.items()):
+            check_option_types(f"receipt {name}".rstrip(), record)
+        return receipt
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: cannot be read ({one_line(error)})") from error
 

@@ -1,7 +1,9 @@
 """The receipt: typed, versioned, whole, and readable by any JSON reader."""
 
 import json
+from dataclasses import Field, fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from atft.callbacks.record.receipt import (
     read_receipt,
     write_receipt,
 )
+from atft.errors import InputError
 
 
 def test_a_receipt_reads_back_as_it_was_written(tmp_path: Path) -> None:
@@ -27,6 +30,18 @@ def test_a_receipt_of_another_format_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "receipt.json").write_text(json.dumps({"version": 999}))
     with pytest.raises(ValueError, match="version 999"):
         read_receipt(tmp_path)
+
+
+@pytest.mark.parametrize("field", fields(Receipt), ids=lambda field: field.name)
+def test_a_receipt_with_a_value_of_another_type_is_an_error(field: Field[Any], tmp_path: Path) -> None:
+    write_receipt(Receipt(days={"train": Coverage(2, 2)}), tmp_path)
+    written = json.loads((tmp_path / "receipt.json").read_text())
+    for value in ([[1]], {"a": [1]}, 0.5):
+        if field.name == "seconds" and isinstance(value, dict):
+            continue  # its values may be anything
+        (tmp_path / "receipt.json").write_text(json.dumps(written | {field.name: value}))
+        with pytest.raises(InputError, match=r"receipt\.json: cannot be read \("):
+            read_receipt(tmp_path)
 
 
 def test_the_code_digest_changes_with_any_file_of_the_package(
