@@ -13,7 +13,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,20 +25,9 @@ from atft.search.question.frozen import identify
 from atft.search.question.options import SweepOptions, read_sweep
 from atft.search.study.outcome import finished, is_surplus
 from atft.search.study.study import begin_study
+from toy_machine import machine, running, until
 
 DOOR = Path(__file__).parents[2] / "hpo" / "sweep.py"
-
-SUPERVISE = """
-import json, os, sys
-from rich.console import Console
-from atft.search.question.options import sweep_of
-from atft.search.study.study import begin_study, open_study
-from atft.search.workers.supervisor import Supervisor
-
-sweep, command = sweep_of(sys.argv[1]), json.loads(sys.argv[2])
-command[-1] = str(os.getpid())
-sys.exit(Supervisor(sweep, open_study(sweep), command, Console()).run())
-"""
 
 PROXY = """
 import sys
@@ -64,11 +52,6 @@ def free_port() -> int:
 def answers(port: int) -> bool:
     with socket.socket() as knock:
         return knock.connect_ex(("localhost", port)) == 0
-
-
-def until(true: Callable[[], object]) -> None:
-    while not true():  # the test's own limit of time ends one that hangs
-        time.sleep(0.05)
 
 
 class Postgres:
@@ -143,23 +126,14 @@ def proxy_url(toy_sweep: Make) -> Iterator[str]:
             server.wait()
 
 
-def machine(sweep: SweepOptions, command: list[str]) -> subprocess.Popen[str]:
-    words = [sys.executable, "-c", SUPERVISE, sweep.as_json(), json.dumps(command)]
-    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
 def search_with_two_machines(
     sweep: SweepOptions, study: optuna.Study, command: list[str], kill: bool
 ) -> None:
     """Run two supervisors to the end, killing a worker in between; the budget must be exact."""
     machines = [machine(sweep, command) for _ in range(2)]
-
-    def running() -> list[optuna.trial.FrozenTrial]:
-        return [t for t in study.trials if t.state.name == "RUNNING" and t.last_step is not None]
-
     if kill:
-        until(running)
-        for owner in [t.user_attrs["owner"]["pid"] for t in running()][:1]:
+        until(lambda: running(study))
+        for owner in [t.user_attrs["owner"]["pid"] for t in running(study)][:1]:
             os.kill(owner, signal.SIGKILL)
     for each in machines:
         said, _ = each.communicate()

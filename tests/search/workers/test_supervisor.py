@@ -3,8 +3,6 @@ import itertools
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +18,7 @@ from atft.search.study.outcome import Outcome, failure_of, finished, outcome_of
 from atft.search.study.owner import start_ticks, this_process
 from atft.search.study.study import open_study
 from atft.search.workers.supervisor import Supervisor, SweepFailed
+from toy_machine import machine, running, until
 
 Make = Callable[..., SweepOptions]
 Open = Callable[[SweepOptions], optuna.Study]
@@ -139,48 +138,17 @@ def test_a_worker_that_cannot_use_the_sweep_ends_it_with_its_message(
         Supervisor(sweep, toy_study(sweep), command, Console(file=io.StringIO())).run()
 
 
-class Started:
-    """A supervisor of a toy sweep in a process of its own."""
-
-    def __init__(self, sweep: SweepOptions, command: list[str]) -> None:
-        code = (
-            "import os, sys, json\n"
-            "from rich.console import Console\n"
-            "from atft.search.question.options import sweep_of\n"
-            "from atft.search.study.study import open_study\n"
-            "from atft.search.workers.supervisor import Supervisor\n"
-            "sweep = sweep_of(sys.argv[1])\n"
-            "command = json.loads(sys.argv[2])\n"
-            "command[-1] = str(os.getpid())\n"
-            "sys.exit(Supervisor(sweep, open_study(sweep), command, Console()).run())\n"
-        )
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", code, sweep.as_json(), json.dumps(command)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-
-def until(true: Callable[[], object]) -> None:
-    while not true():  # the test's own limit of time ends one that hangs
-        time.sleep(0.05)
-
-
-def running(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    return [t for t in study.trials if t.state.name == "RUNNING" and t.last_step is not None]
-
-
 def test_a_trial_whose_worker_died_goes_on_from_its_last_checkpoint(
     toy_sweep: Make, toy_study: Open, toy_command: CommandOf
 ) -> None:
     sweep = toy_sweep(n_trials=1, max_retry=1, limits={"epochs": 40})
     study = toy_study(sweep)
-    started = Started(sweep, toy_command(sweep, 0))
+    started = machine(sweep, toy_command(sweep, 0))
     until(lambda: any((t.last_step or 0) >= 2 for t in study.trials))
     os.kill(study.trials[0].user_attrs["owner"]["pid"], signal.SIGKILL)
-    said, _ = started.process.communicate()
+    said, _ = started.communicate()
     first, second = study.trials
-    assert started.process.returncode == 0, said
+    assert started.returncode == 0, said
     assert "worker 0 ended (signal 9) and is replaced" in said and "1 failed (1 crash)" in said
     assert failure_of(first).kind == "crash"
     assert second.params == first.params and second.user_attrs["retry_of"] == 0
@@ -195,13 +163,13 @@ def test_ctrl_c_leaves_the_trials_resumable_and_uncounted(
 ) -> None:
     sweep = toy_sweep(n_trials=2, workers=2, max_retry=0, limits={"epochs": 30})
     study = toy_study(sweep)
-    started = Started(sweep, toy_command(sweep, 0))
+    started = machine(sweep, toy_command(sweep, 0))
     until(lambda: len(running(study)) == 2)
     for _ in range(times):
-        started.process.send_signal(signal.SIGINT)
+        started.send_signal(signal.SIGINT)
         time.sleep(0.01)
-    said, _ = started.process.communicate()
-    assert started.process.returncode == 130
+    said, _ = started.communicate()
+    assert started.returncode == 130
     assert "interrupted: the same command goes on from here" in said
     assert [outcome_of(t) for t in study.trials if t.state.name == "FAIL"] == [Outcome.INTERRUPTED] * 2
     assert supervise(sweep)[0] == 0
@@ -215,11 +183,11 @@ def test_workers_leave_when_their_supervisor_is_killed_and_the_next_one_goes_on(
 ) -> None:
     sweep = toy_sweep(n_trials=3, workers=2, max_retry=0, limits={"epochs": 30})
     study = toy_study(sweep)
-    started = Started(sweep, toy_command(sweep, 0))
+    started = machine(sweep, toy_command(sweep, 0))
     until(lambda: len(running(study)) == 2)
     owners = [t.user_attrs["owner"]["pid"] for t in running(study)]
-    started.process.kill()
-    started.process.communicate()
+    started.kill()
+    started.communicate()
     code, _ = supervise(sweep)
     assert code == 0 and len(finished(trials_of(sweep))) == 3
     assert all(start_ticks(pid) is None for pid in owners)
@@ -237,10 +205,10 @@ def test_a_hung_worker_of_a_killed_supervisor_does_not_keep_its_place_for_ever(
     monkeypatch.setattr("atft.search.workers.supervisor.HANG_MINUTES", 0.1)
     sweep = toy_sweep(base="hangs", n_trials=1)
     study = toy_study(sweep)
-    started = Started(sweep, toy_command(sweep, 0))
+    started = machine(sweep, toy_command(sweep, 0))
     until(lambda: len(running(study)) == 1)
-    started.process.kill()
-    started.process.communicate()
+    started.kill()
+    started.communicate()
     code, said = supervise(sweep)
     assert code == 0 and "1 worker of a start that was killed still at work here" in said
     assert failure_of(study.trials[0]).kind == "hang"
