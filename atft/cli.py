@@ -140,6 +140,10 @@ def _dispatch(name: str, rest: list[str]) -> int:
         return 0
     if name not in COMMANDS:
         raise InputError(f"no command {name!r}{nearest(name, COMMANDS)}")
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:  # torch's libraries end the process without a reason there
+        raise InputError("the current folder does not exist any more; change to one that does") from error
     rest = [with_home(word) for word in rest]
     check_outputs(rest)
     options = {word.partition("=")[0] for word in rest}
@@ -210,7 +214,8 @@ def guarded(action: Callable[[], int], debug: bool) -> int:
         # The machine's answer about a file: a full disk, a missing right. It is no bug of ours, and names the file.
         if debug or error.errno is None:
             raise
-        where = f"{error.filename}: " if error.filename else ""
+        name = os.fsdecode(error.filename) if isinstance(error.filename, bytes) else error.filename
+        where = f"{name}: " if name else ""
         reason = "the disk is full; make room" if error.errno in FULL else os.strerror(error.errno)
         place = clip(printable(where), MAX_ERROR_LINE - 40)
         print(f"atft: error: {place}{reason}", file=sys.stderr)  # noqa: T201

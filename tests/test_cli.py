@@ -33,6 +33,27 @@ def test_a_list_longer_than_any_file_name_is_a_value(capsys: pytest.CaptureFixtu
         assert capsys.readouterr().err == "atft: error: checkpoint none.ckpt: no such file\n"
 
 
+def test_a_deleted_current_folder_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert main(["configs"]) == 2
+    monkeypatch.chdir(tmp_path)
+    expected = "atft: error: the current folder does not exist any more; change to one that does\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_an_error_of_a_file_whose_name_is_bytes_names_it_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    def action() -> int:
+        raise FileNotFoundError(2, "", b"runs/events.out")
+
+    assert guarded(action, debug=False) == 1
+    assert capsys.readouterr().err == "atft: error: runs/events.out: No such file or directory\n"
+
+
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["fit", "--help"]])
 def test_a_reader_that_has_gone_ends_a_command_without_a_traceback(words: list[str]) -> None:
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
