@@ -1,6 +1,7 @@
-"""Messages of Lightning and torch that would only disturb our lines, kept back."""
+"""Messages of Lightning, torch, TensorBoard and Matplotlib that would only disturb our lines, kept back."""
 
 import logging
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,17 @@ IGNORED_WARNINGS = (
     ".*Be aware that when using `ckpt_path`.*",  # only training selects and stops; scoring needs the weights
 )
 """Messages of third parties that would only disturb our lines, each with its reason."""
-LOGGERS = ("lightning.pytorch", "lightning.fabric")
+LOGGERS = (
+    "lightning.pytorch",
+    "lightning.fabric",
+    "matplotlib",
+)  # the last where it cannot write in a home folder
+
+
+def _print_thread_error(args: threading.ExceptHookArgs) -> None:
+    """Print the error that ended a thread, but TensorBoard's: the next value that is logged raises it again."""
+    if type(args.thread).__module__ != "tensorboard.summary.writer.event_file_writer":
+        threading.__excepthook__(args)
 
 
 def silence_third_parties() -> None:
@@ -33,6 +44,7 @@ def silence_third_parties() -> None:
     warnings.filterwarnings("ignore", category=JsonargparseDeprecationWarning)
     for name in LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
+    threading.excepthook = _print_thread_error
     for message in IGNORED_WARNINGS:
         warnings.filterwarnings("ignore", message=message)
 
@@ -41,11 +53,12 @@ def silence_third_parties() -> None:
 def third_parties_silenced() -> Iterator[None]:
     """Keep these messages back inside the block, and leave the caller's filters and loggers as they were."""
     loggers = [logging.getLogger(name) for name in LOGGERS]
-    levels = [logger.level for logger in loggers]
+    levels, hook = [logger.level for logger in loggers], threading.excepthook
     with warnings.catch_warnings():
         silence_third_parties()
         try:
             yield
         finally:
+            threading.excepthook = hook
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
