@@ -91,7 +91,7 @@ class PanelColumns:
     targets: tuple[str, ...]
     """Target of ``horizons[i]`` at index ``i``."""
     delayed_targets: tuple[str, ...]
-    """Empty where the panel has none for some horizon."""
+    """Empty where the panel has none."""
     label_ends: tuple[str, ...]
     """Date on which each target is known; empty where the calendar alone says so."""
     oracle: tuple[str, ...]
@@ -171,9 +171,11 @@ def resolve_columns(
         raise InputError(f"lag must be at least 0 trading days, got {schema.lag}")
     have, usual = set(names), PanelSchema()
 
-    def need(column: str, role: str) -> str:
+    def need(column: str, role: str, among: Sequence[str] = names, advice: str = "") -> str:
         if column not in have:
-            raise InputError(f"{where}: no column {column!r} for the role {role}{nearest(column, names)}")
+            raise InputError(
+                f"{where}: no column {column!r} for the role {role}{nearest(column, among)}{advice}"
+            )
         return column
 
     def by_horizon(role: str) -> tuple[str, ...]:
@@ -189,6 +191,19 @@ def resolve_columns(
         matches = match([pattern], names)
         return matches if len(matches) == 1 else (pattern,)
 
+    # Today's return and a feature are no labels, however alike their names: a hint names neither.
+    past = [schema.return_1d or "", *schema.features, *schema.context, *schema.exposures, *schema.regime]
+    no_label = set(match(past, names)) - set(match([schema.targets.replace("{h}", "*")], names))
+    labels = [n for n in names if n not in no_label]
+
+    def label_columns(role: str) -> tuple[str, ...]:
+        columns = by_horizon(role)
+        if have.isdisjoint(columns) and getattr(schema, role) == getattr(usual, role):
+            return ()
+        advice = f"; every horizon needs one: add it, or set {role} to null"
+        pairs = zip(columns, horizons, strict=False)  # no column where the role is null
+        return tuple(need(c, f"{role} of horizon {h}", labels, advice) for c, h in pairs)
+
     # A default that the panel lacks is an absent role; a name that the user wrote must be there.
     def optional(role: str) -> str | None:
         column: str | None = getattr(schema, role)
@@ -203,21 +218,18 @@ def resolve_columns(
                 need(pattern, role)
         return match(patterns, names)
 
-    delayed, oracle, ends = (by_horizon(role) for role in ("delayed_targets", "oracle", "label_end"))
-    if have.isdisjoint(ends) and schema.label_end == usual.label_end:
-        ends = ()
     columns = PanelColumns(
         date=need(schema.date, "date"),
         code=need(schema.code, "code"),
         features=feature_names(schema, names, where),
         horizons=tuple(horizons),
         targets=tuple(
-            need(column, f"targets of horizon {h}")
+            need(column, f"targets of horizon {h}", labels, "; only to score days, nulls will do")
             for column, h in zip(by_horizon("targets"), horizons, strict=True)
         ),
-        delayed_targets=delayed if have.issuperset(delayed) else (),
-        label_ends=tuple(need(c, f"label_end of horizon {h}") for c, h in zip(ends, horizons, strict=False)),
-        oracle=oracle if have.issuperset(oracle) else (),
+        delayed_targets=label_columns("delayed_targets"),
+        label_ends=label_columns("label_end"),
+        oracle=label_columns("oracle"),
         sector=optional("sector"),
         universe=optional("universe"),
         exposures=several("exposures"),

@@ -128,6 +128,36 @@ def test_the_target_of_a_single_horizon_may_have_a_plain_name_or_a_glob() -> Non
         resolve_columns(PanelSchema(features=["target"], targets="target"), [*NAMES, "target"], [1], "p")
 
 
+@pytest.mark.parametrize("role", ["delayed_targets", "oracle", "label_end"])
+def test_a_further_column_of_each_horizon_is_there_for_all_of_them_or_for_none(role: str) -> None:
+    """One that is missing would take the figures of the other horizons with it, without a word."""
+    usual = getattr(PanelSchema(), role)
+    one, other = (usual.replace("{h}", str(h)) for h in (1, 5))
+    names = [n for n in NAMES if "lag1" not in n]
+    field = {"label_end": "label_ends"}.get(role, role)
+    assert getattr(resolve_columns(PanelSchema(), names, [1, 5], "p"), field) == ()
+    assert getattr(resolve_columns(PanelSchema(), [*names, one, other], [1, 5], "p"), field) == (one, other)
+    with pytest.raises(InputError, match=f"no column '{other}' .*: add it, or set {role} to null"):
+        resolve_columns(PanelSchema(), [*names, one], [1, 5], "p")
+    named = replace(PanelSchema(), **{role: "mine_{h}"})
+    with pytest.raises(InputError, match=f"no column 'mine_1' for the role {role} of horizon 1"):
+        resolve_columns(named, names, [1, 5], "p")
+    assert getattr(resolve_columns(replace(PanelSchema(), **{role: None}), names, [1, 5], "p"), field) == ()
+
+
+def test_a_missing_target_is_never_taken_for_a_return_of_the_past() -> None:
+    names = [n for n in NAMES if not n.startswith("target")]
+    with pytest.raises(
+        InputError, match=r"role targets of horizon 1; .*; only to score days, nulls will do"
+    ) as e:
+        resolve_columns(PanelSchema(), [*names, "x_target_1d"], [1], "p")
+    assert "return_1d" not in str(e.value) and "x_target" not in str(e.value)
+    with pytest.raises(InputError, match="did you mean 'Target_1d'"):
+        resolve_columns(PanelSchema(), [*names, "Target_1d"], [1], "p")
+    with pytest.raises(InputError, match="did you mean 'feat_ret_1d'"):
+        resolve_columns(TOKYO, ["Date", "Code", "sector33_code", "feat_a", "feat_ret_1d"], [2], "p")
+
+
 def test_the_first_era_is_a_date() -> None:
     assert resolve_columns(PanelSchema(first_era="2003-01-03"), NAMES, [1], "p").first_era == date(2003, 1, 3)
     with pytest.raises(InputError, match="first_era must be an ISO date such as 2017-06-30, got 'Friday'"):
