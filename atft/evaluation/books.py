@@ -91,7 +91,8 @@ def staggered_books(
         book[horizon:] = book[horizon:] - book[:-horizon]
         known = np.isfinite(returns)
         gross = np.einsum("ij,ij->i", book, np.where(known, returns, 0).astype(np.float64)) / horizon
-        gross[~known.any(axis=1)] = np.nan
+        # Of few stocks is of none: the return that ends on a day with three rows is unknown for all others.
+        gross[known.sum(axis=1) < min_stocks] = np.nan
         gross[: horizon - 1] = np.nan
         value_of = np.abs(book[np.isfinite(gross)])
         if value_of.any():

@@ -148,8 +148,11 @@ def test_a_day_with_few_scores_is_left_out_of_books_and_turnover_too(tmp_path: P
     assert found.dropped_days["thin"] == 1
     books = found.books
     of_scores = [found.series[f"new_{side}_names"] for side in ("top", "bottom")]
-    for days in (books.gross, books.net, books.turnover, found.series["rank_autocorrelation"], *of_scores):
+    for days in (books.turnover, found.series["rank_autocorrelation"], *of_scores):
         assert np.isnan(days[8]) and np.isfinite(days[[7, 10]]).all()
+    # The return from day 7 to day 8 is that of the few stocks too.
+    for days in (books.gross, books.net):
+        assert np.isnan(days[[7, 8]]).all() and np.isfinite(days[[6, 9, 10]]).all()
 
 
 def test_many_days_of_constant_scores_leave_no_figure(tmp_path: Path) -> None:
