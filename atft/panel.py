@@ -174,7 +174,7 @@ def resolve_columns(
     def need(column: str, role: str, among: Sequence[str] = names, advice: str = "") -> str:
         if column not in have:
             raise InputError(
-                f"{where}: no column {column!r} for the role {role}{nearest(column, among)}{advice}"
+                f"{where}: no column {column!r} for the role {role}{advice}{nearest(column, among)}"
             )
         return column
 
@@ -200,7 +200,7 @@ def resolve_columns(
         columns = by_horizon(role)
         if have.isdisjoint(columns) and getattr(schema, role) == getattr(usual, role):
             return ()
-        advice = f"; every horizon needs one: add it, or set {role} to null"
+        advice = f" (every horizon needs one; {role}: null leaves all out)"
         pairs = zip(columns, horizons, strict=False)  # no column where the role is null
         return tuple(need(c, f"{role} of horizon {h}", labels, advice) for c, h in pairs)
 
@@ -224,7 +224,7 @@ def resolve_columns(
         features=feature_names(schema, names, where),
         horizons=tuple(horizons),
         targets=tuple(
-            need(column, f"targets of horizon {h}", labels, "; only to score days, nulls will do")
+            need(column, f"targets of horizon {h}", labels, " (nulls will do to score days)")
             for column, h in zip(by_horizon("targets"), horizons, strict=True)
         ),
         delayed_targets=label_columns("delayed_targets"),

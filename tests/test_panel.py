@@ -137,7 +137,7 @@ def test_a_further_column_of_each_horizon_is_there_for_all_of_them_or_for_none(r
     field = {"label_end": "label_ends"}.get(role, role)
     assert getattr(resolve_columns(PanelSchema(), names, [1, 5], "p"), field) == ()
     assert getattr(resolve_columns(PanelSchema(), [*names, one, other], [1, 5], "p"), field) == (one, other)
-    with pytest.raises(InputError, match=f"no column '{other}' .*: add it, or set {role} to null"):
+    with pytest.raises(InputError, match=rf"no column '{other}' .* \(every horizon needs one; {role}: null"):
         resolve_columns(PanelSchema(), [*names, one], [1, 5], "p")
     named = replace(PanelSchema(), **{role: "mine_{h}"})
     with pytest.raises(InputError, match=f"no column 'mine_1' for the role {role} of horizon 1"):
@@ -147,9 +147,7 @@ def test_a_further_column_of_each_horizon_is_there_for_all_of_them_or_for_none(r
 
 def test_a_missing_target_is_never_taken_for_a_return_of_the_past() -> None:
     names = [n for n in NAMES if not n.startswith("target")]
-    with pytest.raises(
-        InputError, match=r"role targets of horizon 1; .*; only to score days, nulls will do"
-    ) as e:
+    with pytest.raises(InputError, match=r"role targets of horizon 1 \(nulls will do to score days\)") as e:
         resolve_columns(PanelSchema(), [*names, "x_target_1d"], [1], "p")
     assert "return_1d" not in str(e.value) and "x_target" not in str(e.value)
     with pytest.raises(InputError, match="did you mean 'Target_1d'"):
