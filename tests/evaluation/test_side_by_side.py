@@ -128,6 +128,22 @@ def test_equal_files_differ_by_exactly_nothing(predictions: Path) -> None:
             assert pair.difference[:4] == (0, 0, 0, 0)
 
 
+def test_two_files_in_the_other_order_have_their_difference_with_the_other_sign(
+    predictions: Path, other: Callable[..., Path]
+) -> None:
+    paths = {"a": predictions, "b": other()}
+    one, swapped = compare(paths), compare(dict(reversed(paths.items())))
+    for ahead, behind in zip(one.horizons, swapped.horizons, strict=True):
+        for name in ("a", "b", BLEND):
+            assert figure(ahead, name) == figure(behind, name)
+        for key in ahead.differences:
+            (up,) = (p for p in ahead.differences[key] if (p.scorer, p.against) == ("b", "a"))
+            (down,) = (p for p in behind.differences[key] if (p.scorer, p.against) == ("a", "b"))
+            # The ends of the interval too, but where the other differences ask for longer blocks.
+            assert up.difference.value == -down.difference.value and up.difference.t == -down.difference.t
+            assert up.difference.error == down.difference.error and up.days == down.days
+
+
 def test_options_that_mean_nothing_are_an_error(predictions: Path) -> None:
     with pytest.raises(InputError, match="no file is called 'tree'; did you mean 'trees'"):
         compare({"net": predictions, "trees": predictions}, baselines=["tree"])
