@@ -76,7 +76,8 @@ def check_outputs(words: Sequence[str]) -> None:
     """Check that no file which a command line names to be written is one that it names to be read, or a run's.
 
     Raises:
-        InputError: a file would be replaced that the command reads, or that is evidence of a run.
+        InputError: a file would be replaced that the command reads, or that is evidence of a run, or its name is
+            no text.
     """
     outputs, inputs = [], []
     for name, value, _ in read_words(words):
@@ -89,6 +90,10 @@ def check_outputs(words: Sequence[str]) -> None:
         inputs += [path for path in paths if name in DATA_FOLDERS or not Path(path).is_dir()]
     for option, path in outputs:
         if path is not None:
+            try:
+                path.encode()
+            except UnicodeEncodeError as error:  # bytes of the command line that are no text
+                raise InputError(f"{option} {path}: the name is not UTF-8 text; give another") from error
             check_not_read(Path(path), inputs, option)
             check_no_evidence(Path(path), option)
 

@@ -73,6 +73,8 @@ def parse_file_arguments(
     # Files may stand before, between and after the options, each of which takes one value.
     files, words = [], []
     for name, value, written in read_words(arguments):
+        if "" in (name, value):  # of a shell's variable that is not set
+            raise InputError(f"{name or 'the name of a file'} is empty; write a value, or leave it out")
         if name == command.option:
             files += [] if value is None else [value]
         elif name.startswith("--") and name not in known:

@@ -82,6 +82,12 @@ def test_what_a_run_has_left_is_not_replaced(option: str, tmp_path: Path) -> Non
     check_outputs(["a.parquet", "b.parquet", option, f"{tmp_path}/figures.json"])
 
 
+def test_a_name_that_is_no_text_is_not_written() -> None:
+    with pytest.raises(InputError, match=r"--out b\\udcff.csv: the name is not UTF-8 text; give another"):
+        check_outputs(["--out", "b\udcff.csv"])
+    check_outputs(["--out", "é😀.csv"])
+
+
 def test_a_run_may_be_written_beside_what_it_keeps(tmp_path: Path) -> None:
     (tmp_path / "importance.json").touch()
     check_outputs(["--run", str(tmp_path), "--out", f"{tmp_path}/importance.json"])

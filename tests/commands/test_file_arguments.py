@@ -46,6 +46,9 @@ def test_files_come_as_words_and_options_by_their_names() -> None:
         (["a", "--hello", "3"], "compare has no option '--hello'; known: --blend, "),
         (["a", "--draws", "many"], "draws"),
         (["a", "--blend"], "blend"),
+        (["a", "--out", ""], "--out is empty; write a value, or leave it out"),
+        (["a", "--out="], "--out is empty; write a value, or leave it out"),
+        (["a", ""], "the name of a file is empty; write a value, or leave it out"),
         (["a", "--out", "b.xlsx"], "--out b.xlsx: the suffix decides the format, it must be .csv or .json"),
     ],
 )
