@@ -170,8 +170,11 @@ def _is_number(value: str | None) -> bool:
 
 
 def decoded(column: pa.Array) -> pa.Array:
-    """The values of a dictionary-encoded column; any other column as it is."""
-    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+    """The values of a dictionary-encoded column, decimals of 128 bits or more; any other column as it is."""
+    plain = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+    if pa.types.is_decimal(plain.type) and plain.type.bit_width < 128:  # for which Arrow has few functions
+        return plain.cast(pa.decimal128(plain.type.precision, plain.type.scale))
+    return plain
 
 
 def first_true(mask: pa.Array) -> int:

@@ -28,6 +28,8 @@ def fault(read: Any, column: pa.Array, cells: CellRange = PLACE) -> str:
         pa.array(["1301", " 9984 "]),
         pa.array(["1301.0", "9984.00"]),
         pa.array(["1301", "9984"], pa.large_string()),
+        pa.array([Decimal(1301), Decimal(9984)], pa.decimal128(4, 0)).cast(pa.decimal32(4, 0)),
+        pa.array([Decimal(1301), Decimal(9984)], pa.decimal128(6, 2)).cast(pa.decimal64(6, 2)),
         pa.array(["1301", "9984"], pa.string_view()),
         pa.array(["1301", "9984"]).dictionary_encode(),
         pa.array([1301, 9984]),
