@@ -58,7 +58,6 @@ def report_append(
     former = set(past)
     new = [index for index, day in enumerate(prices.calendar) if day not in former]
     days = tuple(prices.calendar[index] for index in new)
-    rows, universe_rows = (int(np.asarray(rows)[new].sum()) for rows in (prices.kept, prices.universe))
-    return AppendReport(
-        panel, prices.calendar[-1], days, rebuilt_from, rows, universe_rows, (*notes, *prices.notes)
-    )
+    rows, universe_rows = (int(np.asarray(cells)[new].sum()) for cells in (prices.kept, prices.universe))
+    last_day, notes = prices.calendar[-1], (*notes, *prices.notes)
+    return AppendReport(panel, last_day, days, rebuilt_from, rows, universe_rows, notes)

@@ -23,11 +23,8 @@ IGNORED_WARNINGS = (
     ".*Be aware that when using `ckpt_path`.*",  # only training selects and stops; scoring needs the weights
 )
 """Messages of third parties that would only disturb our lines, each with its reason."""
-LOGGERS = (
-    "lightning.pytorch",
-    "lightning.fabric",
-    "matplotlib",
-)  # the last where it cannot write in a home folder
+LOGGERS = ("lightning.pytorch", "lightning.fabric", "matplotlib")
+"""Loggers of which errors alone are shown; Matplotlib's warns of a home folder in which it cannot write."""
 
 
 def _print_thread_error(args: threading.ExceptHookArgs) -> None:
