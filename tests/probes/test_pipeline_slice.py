@@ -1,6 +1,7 @@
 """Copies of a slice differ after a day, and nowhere before it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from atft.probes.pipeline_slice import (
     slice_panel,
 )
 from atft.tasks.day_data import DayData
+from atft.tasks.panel_source import PanelOptions
 
 
 @pytest.fixture(scope="module")
