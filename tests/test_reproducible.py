@@ -116,6 +116,7 @@ def test_a_run_that_a_stop_cut_off_within_an_epoch_goes_on_to_the_bits_of_an_uni
         (e["epoch"], e["step"], e["val/rank_ic"]) for e in other
     ]
     assert read_receipt(resumed).status == "completed"
+    assert read_receipt(resumed).rows["train"].seen == read_receipt(resumed).rows["train"].planned
     steps = ["--name", "steps", "--trainer.max_steps", "7"]
     assert atft("fit", "--config", config, *cache, *steps).code == 0
     limited = tmp_path / "logs" / "steps" / "version_0"
@@ -195,6 +196,8 @@ def test_a_run_that_goes_on_from_the_middle_of_an_epoch_equals_the_uninterrupted
     assert resumed.code == 0, resumed
     whole, run = interrupted / "logs" / "whole" / "version_0", tmp_path / "tiny" / "version_0"
     assert same(weights(whole), weights(run))
+    seen, of_whole = read_receipt(run), read_receipt(whole)
+    assert (seen.days, seen.rows) == (of_whole.days, of_whole.rows)
     one, other = torch.load(whole / "last.ckpt"), torch.load(run / "last.ckpt")
     assert same(one["current_model_state"], other["current_model_state"])
     assert one["global_step"] == other["global_step"]

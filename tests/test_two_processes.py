@@ -144,6 +144,8 @@ def test_a_run_resumed_inside_an_epoch_on_other_ranks_ends_as_if_uninterrupted(r
     resumed: Run = getattr(runs, name)
     rest = Counter({key: n for key, n in runs.one.all_seen.items() if key[1] == 1 and key[2] >= MIDDLE})
     assert resumed.all_seen == rest
+    # The receipt counts what was trained before the resume too.
+    assert read_receipt(resumed.directory).rows == read_receipt(runs.one.directory).rows
     same_figures(runs.one, resumed, ("val/",))
 
 

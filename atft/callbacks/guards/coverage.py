@@ -1,8 +1,7 @@
 """Fail a run whose epochs show the network less data than planned, so that every figure describes all of it.
 
 A healthy epoch sees 100 % of its days and rows on any number of devices; `RunRecord` counts them. Not a failure:
-batches limited on purpose (``limit_train_batches`` and its like), an epoch resumed midway, or one cut short by the
-time limit.
+batches limited on purpose (``limit_train_batches`` and its like), or an epoch cut short by the time limit.
 """
 
 import lightning.pytorch as pl
@@ -30,10 +29,6 @@ class CoverageGuard(pl.Callback):
         if not 0 <= floor <= 1:
             raise InputError(f"coverage_guard.floor must be in [0, 1], got {floor}")
         self.floor = floor
-        self._from_first_block = False
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._from_first_block = True  # Lightning does not call this for an epoch that is resumed midway
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         record = find_record(trainer)
@@ -43,8 +38,7 @@ class CoverageGuard(pl.Callback):
         values = {"health/coverage_days": share(days["train"]), "health/coverage_rows": share(rows["train"])}
         for logger in trainer.loggers:
             logger.log_metrics(values, step=trainer.global_step)
-        whole = self._from_first_block and trainer.is_last_batch and not limits(trainer)
-        self._from_first_block = False
+        whole = trainer.is_last_batch and not limits(trainer)
         for split in SPLITS if whole else ():
             self._check(split, days[split], rows[split], trainer)
 

@@ -20,6 +20,7 @@ from atft.batch import DayBatch
 from atft.callbacks.record.receipt import Coverage, Receipt, code_digest, library_versions, write_receipt
 from atft.callbacks.record.run_checkpoint import find_checkpoint, measured_now, selected_epoch, validation_of
 from atft.callbacks.record.run_end import run_status
+from atft.data.loader import BlockLoader
 from atft.digest import text_digest
 from atft.errors import InputError, kind_and_text, users_line
 from atft.publish import publish_text
@@ -60,6 +61,7 @@ class RunRecord(pl.Callback):
         self._days: dict[str, Tensor] = {}
         self._seen_before: dict[str, tuple[int, int]] = {}  # rows and days of the last epoch before a resume
         self._calendar_days = 0  # length of the panel's calendar
+        self._first_block: int | None = None  # of the epoch that this process trains: where it was resumed
         self._started = time.perf_counter()
         self._epoch_waiting = 0.0  # seconds of the epoch between two blocks
 
@@ -92,6 +94,7 @@ class RunRecord(pl.Callback):
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._epoch_started = self._idle_since = time.perf_counter()
         self._epoch_waiting = 0.0
+        self._first_block = None
         self._rows.pop("train", None)
         if pl_module.device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(pl_module.device)
@@ -107,6 +110,8 @@ class RunRecord(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: DayBatch, *_: Any
     ) -> None:
+        if self._first_block is None:
+            self._first_block = batch.position
         self._count("train", batch)
         self._stepped |= batch.closes_step
         if trainer.is_last_batch:
@@ -140,6 +145,7 @@ class RunRecord(pl.Callback):
     # -- the end of an epoch, of the run
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._add_before_resume(trainer.train_dataloader, pl_module.device)
         for split in self._rows:
             self.receipt.rows[split].seen, self.receipt.days[split].seen = self._seen(split, trainer)
         self.receipt.epochs = trainer.current_epoch + 1
@@ -202,12 +208,21 @@ class RunRecord(pl.Callback):
     # -- inside
 
     def _count(self, split: str, batch: DayBatch) -> None:
-        ranked = batch.universe
+        self._add(split, batch.day, batch.universe.any(dim=1), batch.universe.sum())
+
+    def _add(self, split: str, day: Tensor, seen: Tensor, rows: Tensor | int) -> None:
         if split not in self._rows:
-            self._rows[split] = torch.zeros((), dtype=torch.int64, device=ranked.device)
-            self._days[split] = torch.zeros(self._calendar_days, dtype=torch.int64, device=ranked.device)
-        self._rows[split] += ranked.sum()
-        self._days[split].index_add_(0, batch.day, ranked.any(dim=1).long())
+            self._rows[split] = torch.zeros((), dtype=torch.int64, device=day.device)
+            self._days[split] = torch.zeros(self._calendar_days, dtype=torch.int64, device=day.device)
+        self._rows[split] += rows
+        self._days[split].index_add_(0, day, seen.long())
+
+    def _add_before_resume(self, loader: Any, device: torch.device) -> None:
+        """Add the epoch's blocks that an earlier process trained: those of the plan before the first one here."""
+        blocks = loader.plan.plan()[: self._first_block] if isinstance(loader, BlockLoader) else []
+        for block in blocks:
+            day = torch.tensor(block.calendar_days, device=device)
+            self._add("train", day, torch.full_like(day, not block.empty), block.rows)
 
     def _average_terms(self) -> None:
         """Mean value and gradient share of each term over the epochs; the last weight of balanced ones."""

@@ -114,19 +114,9 @@ def test_an_epoch_below_the_floor_fails_where_nothing_cut_it_short(
     changes: dict[str, Any], fault: str, tmp_path: Path
 ) -> None:
     trainer, guard = ended_epoch(tmp_path, **changes), CoverageGuard()
-    guard.on_train_epoch_start(trainer, Mock())
     with pytest.raises(LowCoverage, match=fault) if fault not in ("", "warns") else nullcontext():
         guard.on_train_epoch_end(trainer, Mock())
     assert len(trainer.callbacks[0].receipt.alarms) == bool(fault)
-
-
-def test_an_epoch_that_is_resumed_midway_is_not_judged(tmp_path: Path) -> None:
-    trainer, guard = ended_epoch(tmp_path, train=50), CoverageGuard()
-    guard.on_train_epoch_end(trainer, Mock())
-    assert trainer.callbacks[0].receipt.alarms == []
-    guard.on_train_epoch_start(trainer, Mock())
-    with pytest.raises(LowCoverage, match="50 of 100 rows"):
-        guard.on_train_epoch_end(trainer, Mock())
 
 
 def test_nothing_planned_is_wholly_seen() -> None:
