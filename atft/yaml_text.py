@@ -117,8 +117,15 @@ BoundedLoader.add_constructor("tag:yaml.org,2002:int", BoundedLoader.construct_y
 class QuotingDumper(yaml.SafeDumper):
     """Writes text so that any reader of YAML reads the same text: ``1e3`` in quotes, which is a number here."""
 
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        """Text, escaped where it breaks lines by other marks than newline: PyYAML reads those back as spaces."""
+        style = '"' if set(text) & OTHER_LINE_BREAKS else None
+        return self.represent_scalar(STRING, text, style)
 
+
+OTHER_LINE_BREAKS = set("\x85\u2028\u2029")
 QuotingDumper.add_implicit_resolver(*FLOAT)
+QuotingDumper.add_representer(str, QuotingDumper.represent_text)
 
 
 def dump(value: Any) -> str:

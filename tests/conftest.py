@@ -21,6 +21,7 @@ install_import_hook(SHAPED, "beartype.beartype(conf=beartype.BeartypeConf(is_pep
 
 import io  # noqa: E402
 import json  # noqa: E402
+import random  # noqa: E402
 import warnings  # noqa: E402
 from collections.abc import Callable, Iterator  # noqa: E402
 from contextlib import redirect_stderr, redirect_stdout  # noqa: E402
@@ -62,9 +63,11 @@ UNSHAPED += (
     "test_reproducible",
 )
 """Tests of whole runs: they train what others train with shapes checked, which takes a third of a run's time."""
-# No example fails for its time: a busy machine is no fault.
-settings.register_profile("any machine", deadline=None)
-settings.load_profile("any machine")
+# The same examples in each run: a change is judged by what it changes. No example fails for its time: a busy
+# machine is no fault. `--hypothesis-profile explore` looks for examples that were never tried.
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, max_examples=2000)
+settings.load_profile("same")
 
 
 def _random_batch(
@@ -124,9 +127,15 @@ def _random_batch(
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> None:
-    """Compute on one thread, whatever the test before has set: there are as many processes as cores."""
+def one_thread_and_one_seed() -> None:
+    """Compute on one thread and draw the same numbers, whatever the tests before have set and drawn.
+
+    There are as many processes as cores, and which tests one of them runs differs from run to run.
+    """
     torch.set_num_threads(1)
+    torch.manual_seed(0)
+    np.random.seed(0)
+    random.seed(0)
 
 
 @pytest.fixture(autouse=True)

@@ -69,6 +69,8 @@ def test_numbers_are_decimal() -> None:
 @example("1e3")
 @example("0101")
 @example("2015-01-05")
+@example("0\x85")
+@example("0\u2028 1\u2029")
 def test_text_that_is_written_is_read_back_as_the_same_text(text: str) -> None:
     for read in (load, yaml.safe_load):
         assert read(dump({"a": text, "b": [text]})) == {"a": text, "b": [text]}
