@@ -165,20 +165,9 @@ KEYS: dict[str, tuple[list[str], str]] = {
     "no history": (["--data.loader.lookback", "0"], "lookback must be at least 1, got 0"),
     "more history than days": (["--data.loader.lookback", "500"], "has no usable day"),
     "a step of nothing": (["--data.loader.batch_size", "0"], "batch_size must be at least 4, got 0"),
-    "forked workers": (
-        ["--data.loader.multiprocessing_context", "fork"],
-        'was removed, it is always "spawn"; leave it out',
-    ),
     "a rule that a calendar does not have": (
         ["--data.cache.calendar", "{rare_weekdays: drop}"],
         "data.cache.calendar.rare_weekdays must be one of error, exclude, keep, got 'drop'",
-    ),
-    "a floor of the rate in its former unit": (
-        [
-            "--model.scheduler=atft.optim.schedules.WarmRestarts",
-            "--model.scheduler.init_args.eta_min=0.00005",
-        ],
-        "write model.scheduler.init_args.eta_min_ratio: the lowest rate over lr",
     ),
     "a negative rate": (["--model.optimizer.init_args.lr", "-1"], "earning rate"),
     "an empty split": (["--data.split.test", "[2031-01-01, 2031-12-31]"], "data.split.test"),

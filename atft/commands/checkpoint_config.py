@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from atft.checkpoint_file import read_checkpoint
-from atft.commands.moved_keys import MOVED, REMOVED
 from atft.errors import InputError
 from atft.tasks.checkpoint_match import check_heads_trained
 from atft.tasks.checkpoint_task import find_own_network
@@ -47,8 +46,6 @@ TAKEN = (
 def checkpoint_config(path: Path, network: str | None = None) -> dict[str, Any]:
     """The part of a checkpoint's configuration that an evaluation takes, nested as in a config file.
 
-    Former keys are taken too: they are checked as those of a config file.
-
     Args:
         path: the checkpoint.
         network: class of a network that may be imported, since the user has named it.
@@ -64,7 +61,7 @@ def checkpoint_config(path: Path, network: str | None = None) -> dict[str, Any]:
     where = f"{path}: its configuration"
     config = mapping_of(text, where)
     chosen: dict[str, Any] = {}
-    for key in (*TAKEN, *(former for former in (*MOVED, *REMOVED) if former.startswith("data.cache."))):
+    for key in TAKEN:
         *parents, last = key.split(".")
         source: Any = config
         target = chosen

@@ -31,11 +31,13 @@ from atft.commands.key_tree import (
     paths_in,
     tree_of,
 )
-from atft.commands.moved_keys import WITH_OWN_KEYS, check_moved, is_settled
 from atft.commands.parser_errors import kinds_of, parser_errors
 from atft.commands.shipped_configs import config_path
 from atft.errors import InputError, clip
 from atft.yaml_text import DOTTED, OutOfBounds, dump, load, read_mapping
+
+WITH_OWN_KEYS = ("features", "simulate", "sweep")
+"""Commands whose keys are theirs alone, so that they take no shipped config."""
 
 MAX_QUOTED = 60
 """Characters of a user's own text in a message."""
@@ -86,7 +88,6 @@ class Unknown(NamedTuple):
 
     section: str
     key: str
-    value: Any
     siblings: Tree
 
     @property
@@ -110,18 +111,11 @@ class KeyWalk:
         for key, class_path in default_classes(parser).items():
             self._choose(inside_of(node_at(self.tree, key).hint), class_path, key)
 
-    def follow(self, config: Mapping[str, Any], where: str = "", drop: bool = True) -> dict[str, Any]:
-        """Check a configuration, and return it; with ``drop`` without keys of former versions that change nothing.
-
-        ``where`` it comes from opens a message.
-        """
+    def follow(self, config: Mapping[str, Any], where: str = "") -> dict[str, Any]:
+        """Check a configuration, and return it nested; ``where`` it comes from opens a message."""
         try:
             kept = nested_keys(with_home(config), lambda key: isinstance(node_at(self.tree, key), dict))
             for unknown in list(self._section(self.tree, kept, "")):
-                if drop and is_settled(unknown.path, unknown.value, self.command):
-                    kept = _without(kept, unknown.path)
-                    continue
-                check_moved(unknown.path, command=self.command)
                 known = paths_in(self.tree, self.chosen)
                 meant = nearest_key(unknown.key, unknown.section, unknown.siblings, known)
                 raise InputError(f"unknown key {clip(unknown.path, MAX_QUOTED)!r}{meant}")
@@ -143,7 +137,7 @@ class KeyWalk:
             return
         for key in reversed(name[2:].split(".")):
             nested = {key: nested}
-        self.follow(nested, drop=False)
+        self.follow(nested)
 
     def _section(self, tree: Tree, config: Any, path: str) -> Iterator[Unknown]:
         """Follow each key of a section, or of a mapping that has its own tree."""
@@ -162,7 +156,7 @@ class KeyWalk:
                 name = str(key)
             node, below = _node_of(tree, name), f"{path}.{name}" if path else name
             if node is None:
-                yield Unknown(path, name, value, tree)
+                yield Unknown(path, name, tree)
             elif isinstance(node, Linked):
                 raise InputError(f"{below} is taken from {' and '.join(node.sources)}; leave it out")
             elif isinstance(node, dict):
@@ -242,16 +236,6 @@ def _node_of(tree: Tree, name: str) -> Any:
         return tree.get(name)
     node = tree.get(name[:-1])
     return node if isinstance(node, Option) and inside_of(node.hint).item is not None else None
-
-
-def _without(config: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """A configuration without the key at a dotted path, at whichever depth its dots are written."""
-    kept = {}
-    for key, value in config.items():
-        rest = path.removeprefix(f"{key}.")
-        if key != path:
-            kept[key] = _without(value, rest) if rest != path and isinstance(value, Mapping) else value
-    return kept
 
 
 def _value_of(name: str, text: Any) -> Any:

@@ -440,23 +440,3 @@ def test_words_of_the_trainer_and_names_of_classes_pass(parser: Any, given: Any)
 def test_words_that_name_no_class_pass(parser: Any) -> None:
     words = ["--ckpt_path=os.system", "--name", "os.system"]
     assert check(parser, words) == words
-
-
-@pytest.mark.parametrize(
-    ("config", "kept"),
-    [
-        ({"data.cache.infinite": "refuse", "name": "a"}, {"data": {}, "name": "a"}),
-        ({"data": {"cache.infinite": "refuse", "predict": None}}, {"data": {"predict": None}}),
-        ({"model.network": {"fan_components": 2, "dropout": 0.0}}, {"model": {"network": {"dropout": 0.0}}}),
-        (
-            {"model": {"optimizer": ADAMW, "optimizer.init_args.rectify": True}},
-            {"model": {"optimizer": ADAMW}},
-        ),
-        ({"model.optimizer": ADAMW | {"init_args.rectify": True}}, {"model": {"optimizer": ADAMW}}),
-    ],
-)
-def test_a_removed_key_that_changes_nothing_is_left_out_however_its_dots_are_written(
-    parser: Any, config: dict[str, Any], kept: dict[str, Any]
-) -> None:
-    before = deepcopy(config)
-    assert check(parser, config) == kept and config == before

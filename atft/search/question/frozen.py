@@ -79,23 +79,16 @@ def data_digest(panel: Any) -> str:
 
 
 def differences(was: Identity, now: Identity) -> list[str]:
-    """Lines ``key: was -> is``, one for each fact that differs.
-
-    A key that has been removed since is no difference where the study had the value that is a constant now.
-    """
-    from atft.commands.moved_keys import is_settled
+    """Lines ``key: was -> is``, one for each fact that differs."""
 
     def shown(identity: Identity, key: str) -> str:
         return repr(identity.facts[key]) if key in identity.facts else "absent"
 
-    lines = []
-    for key in {**was.facts, **now.facts}:
-        if key in now.facts:
-            same = key in was.facts and was.facts[key] == now.facts[key]
-        else:
-            same = is_settled(key.removeprefix("config: "), was.facts[key])
-        if not same:
-            lines.append(f"{key}: {shown(was, key)} -> {shown(now, key)}")
+    lines = [
+        f"{key}: {shown(was, key)} -> {shown(now, key)}"
+        for key in {**was.facts, **now.facts}
+        if was.facts.get(key, ...) != now.facts.get(key, ...)
+    ]
     if was.data_digest != now.data_digest:
         lines.append(f"data: {was.data_digest} -> {now.data_digest}")
     return lines

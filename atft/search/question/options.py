@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from atft.commands.moved_keys import check_moved
 from atft.commands.shipped_configs import base_path, config_path
 from atft.errors import InputError
 from atft.metrics.direction import is_lower_better
@@ -233,7 +232,6 @@ def _check_keys(sweep: SweepOptions) -> None:
     for key in blocks:
         if not isinstance(key, str) or not re.fullmatch(r"[^.\s]+(\.[^.\s]+)*", key):
             raise InputError(f"space and fixed are named by dotted keys, got {key!r:.60}")
-        check_moved(key, "space: " if key in sweep.space else "fixed: ")
         above = next((other for other in plain if key.startswith(f"{other}.")), None)
         if above is not None:
             raise InputError(f"{key} is inside of {above}, which is set too; keep one")

@@ -143,13 +143,6 @@ def test_nothing_is_built_and_no_row_is_read(trained_base: Path, tmp_path: Path)
     assert [p.name for p in tmp_path.iterdir()] == ["tiny.yaml"]
 
 
-def test_a_key_removed_since_is_a_difference_only_where_the_study_had_another_value() -> None:
-    now = Identity({"a": 1}, "d")
-    was = [Identity({"a": 1, "config: model.network.fan_components": value}, "d") for value in (2, 3)]
-    assert differences(was[0], now) == []
-    assert differences(was[1], now) == ["config: model.network.fan_components: 3 -> absent"]
-
-
 # -- the base config
 
 

@@ -42,12 +42,6 @@ def test_words_that_read_as_numbers_stay_words_in_space_and_fixed(make_sweep: Ma
     assert sweep_of(sweep.as_json()) == sweep
 
 
-def test_former_keys_with_the_values_of_today_are_still_read(make_sweep: MakeSweep) -> None:
-    former = {"direction": "maximize", "heartbeat_seconds": 60, "grace_seconds": 120, "threads": None}
-    pruner, limits = {"name": "median", "patience": 3}, {"epochs": 2, "hang_minutes": 30}
-    assert make_sweep(**former, pruner=pruner, limits=limits) == make_sweep()
-
-
 def test_space_and_points_may_be_given_as_text(write_sweep: Callable[..., Path]) -> None:
     changes = {"space": "{x: {type: int, low: 1, high: 3}}", "enqueue": "[{x: 2}]"}
     sweep = read_sweep(write_sweep(), changes)
@@ -141,19 +135,6 @@ INVALID: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown pruner": (
         {"pruner": {"name": "mean"}},
         "pruner.name takes one of hyperband, median, none, patient, got 'mean'",
-    ),
-    "the direction of former sweeps": (
-        {"direction": "minimize"},
-        "key 'direction' has moved; write metric: train/loss, which is minimised",
-    ),
-    "the threads of former sweeps": ({"threads": 2}, "key 'threads' has moved; write --threads N"),
-    "the first trials of former pruners": (
-        {"pruner": {"startup_trials": 3}},
-        "key 'pruner.startup_trials' has moved; write sampler.startup_trials",
-    ),
-    "the limits of former sweeps": (
-        {"limits": {"hang_minutes": 5}},
-        "key 'limits.hang_minutes' was removed, it is always 30; leave it out",
     ),
     "no trials": ({"n_trials": 0}, "n_trials must be at least 1, got 0"),
     "no workers": ({"workers": 0}, "workers must be at least 1, got 0"),
