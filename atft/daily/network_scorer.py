@@ -6,15 +6,14 @@ The scores have the bits of ``python -m atft predict`` on the CPU, which reads a
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
 from atft.batch import Forecast
 from atft.checkpoint_file import network_weights, read_checkpoint
 from atft.commands.checkpoint_config import checkpoint_config
-from atft.daily.scorer import DayScores, check_universe, feature_indices, sector_names
+from atft.daily.scorer import DayScores, Scorer, check_universe, feature_indices, sector_names
 from atft.data.blocks import DayBlocks
 from atft.data.cache import DayCache
 from atft.metrics.interval_ends import calibrated_intervals, level_pairs, read_widths
@@ -24,65 +23,44 @@ from atft.tasks.checkpoint_match import check_regimes, check_shapes
 from atft.tasks.checkpoint_task import task_arguments
 
 
-class NetworkScorer(NamedTuple):
-    """The network of a checkpoint, in evaluation mode."""
+def score_day(
+    network: Any,
+    inputs: NetworkInputs,
+    widths: Mapping[int, Sequence[float]],
+    cache: DayCache,
+    day: int,
+    lookback: int,
+) -> DayScores:
+    """Score the universe of one day by a network in evaluation mode; see `atft.daily.scorer.Scorer`.
 
-    checkpoint: Path
-    network: Any
-    """A `Network`."""
-    features: tuple[str, ...]
-    """In the order of the weights."""
-    regimes: tuple[str, ...]
-    """Market-wide columns that it reads."""
-    config: Mapping[str, Any]
-    """What an evaluation takes from the checkpoint's configuration."""
-    learned: Mapping[str, Any]
-    """Entries of the checkpoint on its training days; see `atft.tasks.learned`."""
-    interval_widths: Mapping[int, Sequence[float]] = MappingProxyType({})
-    """Of the prediction intervals, by horizon; empty where the checkpoint has none."""
-
-    @property
-    def name(self) -> str:
-        return "network"
-
-    @property
-    def files(self) -> Sequence[Path]:
-        return [self.checkpoint]
-
-    @property
-    def horizons(self) -> Sequence[int]:
-        return list(self.network.horizons)
-
-    @property
-    def quantiles(self) -> Sequence[float]:
-        return list(self.network.quantiles)
-
-    def score(self, cache: DayCache, day: int, lookback: int) -> DayScores:
-        """Score the universe of one day; see `atft.daily.scorer.Scorer`."""
-        manifest = cache.manifest
-        check_universe(cache, day)
-        order = feature_indices(self.features, manifest.features, "checkpoint")
-        check_regimes(self.network, self.regimes, manifest.regimes)
-        batch = DayBlocks(cache, lookback).one_day(day)
-        if order:
-            batch = batch._replace(features=batch.features[..., order])
-        with torch.inference_mode():
-            forecast: Forecast = self.network(batch)
-        quantiles = None if forecast.quantiles is None else forecast.quantiles[0].float()
-        pairs, intervals = level_pairs(self.network.quantiles), None
-        if quantiles is not None and self.interval_widths and pairs:
-            ends = calibrated_intervals(quantiles, self.interval_widths, pairs)
-            intervals = ends.where(ends.isfinite(), torch.nan).numpy()
-        return DayScores(
-            codes=[cache.codes[stock] for stock in batch.stock.tolist()],
-            sectors=sector_names(manifest, batch.sector[0].tolist()),
-            score=forecast.score[0].float().numpy(),
-            quantiles=None if quantiles is None else quantiles.numpy(),
-            intervals=intervals,
-        )
+    Args:
+        network: a `Network`.
+        widths: of the prediction intervals, by horizon; empty where the checkpoint has none.
+    """
+    manifest = cache.manifest
+    check_universe(cache, day)
+    order = feature_indices(inputs.features, manifest.features, "checkpoint")
+    check_regimes(network, inputs.regimes, manifest.regimes)
+    batch = DayBlocks(cache, lookback).one_day(day)
+    if order:  # in the order of the weights
+        batch = batch._replace(features=batch.features[..., order])
+    with torch.inference_mode():
+        forecast: Forecast = network(batch)
+    quantiles = None if forecast.quantiles is None else forecast.quantiles[0].float()
+    pairs, intervals = level_pairs(network.quantiles), None
+    if quantiles is not None and widths and pairs:
+        ends = calibrated_intervals(quantiles, widths, pairs)
+        intervals = ends.where(ends.isfinite(), torch.nan).numpy()
+    return DayScores(
+        codes=[cache.codes[stock] for stock in batch.stock.tolist()],
+        sectors=sector_names(manifest, batch.sector[0].tolist()),
+        score=forecast.score[0].float().numpy(),
+        quantiles=None if quantiles is None else quantiles.numpy(),
+        intervals=intervals,
+    )
 
 
-def load_network(checkpoint: Path, network: str | None = None) -> NetworkScorer:
+def load_network(checkpoint: Path, network: str | None = None) -> Scorer:
     """Build the network of a checkpoint with its weights; nothing that the file names is imported or run.
 
     Args:
@@ -104,7 +82,17 @@ def load_network(checkpoint: Path, network: str | None = None) -> NetworkScorer:
     learned = {key: content["atft"][key] for key in ("days", "ranges", "fold") if key in content["atft"]}
     regimes = inputs.regimes if "regime" in built.reads.values() else ()
     widths = read_widths(content["atft"].get("interval_widths", {}), built.horizons, built.quantiles)
-    return NetworkScorer(checkpoint, built, inputs.features, regimes, config, learned, widths)
+    return Scorer(
+        name="network",
+        files=[checkpoint],
+        horizons=list(built.horizons),
+        features=inputs.features,
+        regimes=regimes,
+        config=config,
+        learned=learned,
+        score=partial(score_day, built, inputs, widths),
+        quantiles=list(built.quantiles),
+    )
 
 
 def _own_network(name: str, config: Mapping[str, Any]) -> NetworkFactory:

@@ -3,9 +3,9 @@
 Seeds of a network, or a network and trees, err differently: the mean of their ranks errs less than most of them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
@@ -29,89 +29,35 @@ class DayScores(NamedTuple):
     """Calibrated ends, the widest interval first, NaN where too few days were validated; None without any."""
 
 
-class Scorer(Protocol):
+class Scorer(NamedTuple):
     """Scores single days of a cache."""
 
-    @property
-    def name(self) -> str:
-        """What it is, in words."""
-
-    @property
-    def files(self) -> Sequence[Path]:
-        """What it was read from."""
-
-    @property
-    def horizons(self) -> Sequence[int]:
-        """Trading days ahead, a score each."""
-
-    @property
-    def quantiles(self) -> Sequence[float]:
-        """Levels of its quantiles; empty without any."""
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """Columns of a stock that it reads."""
-
-    @property
-    def regimes(self) -> tuple[str, ...]:
-        """Market-wide columns that it reads."""
-
-    @property
-    def config(self) -> Mapping[str, Any]:
-        """The configuration that says where its days come from."""
-
-    @property
-    def learned(self) -> Mapping[str, Any]:
-        """The days that it learned from, and the ranges of its inputs; see `atft.tasks.learned`."""
-
-    def score(self, cache: DayCache, day: int, lookback: int) -> DayScores:
-        """Score the universe of one day, by its index on the cache's calendar.
-
-        Args:
-            lookback: days of history that a network reads, the day itself included.
-
-        Raises:
-            InputError: the cache lacks a feature, or the day has no universe or too little history.
-        """
-
-
-class RankMean(NamedTuple):
-    """The mean rank of the day over several scorers of the same horizons, each counting alike."""
-
     name: str
-    parts: Sequence[Scorer]
+    """What it is, in words."""
+    files: Sequence[Path]
+    """What it was read from."""
+    horizons: Sequence[int]
+    """Trading days ahead, a score each."""
+    features: tuple[str, ...]
+    """Columns of a stock that it reads."""
+    regimes: tuple[str, ...]
+    """Market-wide columns that it reads."""
+    config: Mapping[str, Any]
+    """The configuration that says where its days come from."""
+    learned: Mapping[str, Any]
+    """The days that it learned from, and the ranges of its inputs; see `atft.tasks.learned`."""
+    score: Callable[[DayCache, int, int], DayScores]
+    """Of the universe of a day, by its index on the cache's calendar and the days of history that a network reads,
+    itself included. InputError: the cache lacks a feature, or the day has no universe or too little history."""
+    quantiles: Sequence[float] = ()
+    """Levels of its quantiles."""
 
-    @property
-    def files(self) -> Sequence[Path]:
-        return list(dict.fromkeys(file for part in self.parts for file in part.files))
 
-    @property
-    def horizons(self) -> Sequence[int]:
-        return self.parts[0].horizons
+def rank_mean(name: str, parts: Sequence[Scorer]) -> Scorer:
+    """Score by the mean rank of the day over several scorers of the same horizons, each counting alike."""
 
-    @property
-    def quantiles(self) -> Sequence[float]:
-        return _of_the_only([part.quantiles for part in self.parts]) or ()
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(name for part in self.parts for name in part.features))
-
-    @property
-    def regimes(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(name for part in self.parts for name in part.regimes))
-
-    @property
-    def config(self) -> Mapping[str, Any]:
-        return self.parts[0].config
-
-    @property
-    def learned(self) -> Mapping[str, Any]:
-        # All have trained on the days of one configuration.
-        return self.parts[0].learned
-
-    def score(self, cache: DayCache, day: int, lookback: int) -> DayScores:
-        scores = [part.score(cache, day, lookback) for part in self.parts]
+    def score(cache: DayCache, day: int, lookback: int) -> DayScores:
+        scores = [part.score(cache, day, lookback) for part in parts]
         # Each horizon is ranked as a day is.
         by_horizon = [of.score.T for of in scores]
         # A score that is no number stays one: the mean over the others would hide it.
@@ -122,6 +68,15 @@ class RankMean(NamedTuple):
             quantiles=_of_the_only([of.quantiles for of in scores]),
             intervals=_of_the_only([of.intervals for of in scores]),
         )
+
+    return parts[0]._replace(  # all have trained on the days of one configuration
+        name=name,
+        files=list(dict.fromkeys(file for part in parts for file in part.files)),
+        features=tuple(dict.fromkeys(name for part in parts for name in part.features)),
+        regimes=tuple(dict.fromkeys(name for part in parts for name in part.regimes)),
+        score=score,
+        quantiles=_of_the_only([part.quantiles for part in parts]) or (),
+    )
 
 
 def _of_the_only(values: Sequence[Any]) -> Any:

@@ -8,7 +8,7 @@ from atft.daily.network_scorer import load_network
 from atft.daily.options import ListOptions, config_of_run
 from atft.daily.registry import RECORD as OF_REGISTRY
 from atft.daily.registry import known_runs
-from atft.daily.scorer import RankMean, Scorer
+from atft.daily.scorer import Scorer, rank_mean
 from atft.errors import InputError
 from atft.publish import read_json
 
@@ -52,7 +52,7 @@ def score_by(directory: Path, options: ListOptions) -> ScoringRun:
     if options.scorer != "lightgbm":
         networks = [load_network(path, options.network) for path in checkpoints_of(directory)]
         seeds = f"network ({len(networks)} seeds)"
-        parts.append(networks[0] if len(networks) == 1 else RankMean(seeds, networks))
+        parts.append(networks[0] if len(networks) == 1 else rank_mean(seeds, networks))
     if options.scorer != "network":
         # Imported where it is asked for: LightGBM takes as long as all the rest.
         from atft.daily.tree_scorer import load_trees
@@ -66,7 +66,9 @@ def score_by(directory: Path, options: ListOptions) -> ScoringRun:
                 f"{directory}: its {part.name} scores {_days(part)} days ahead, its {parts[0].name} "
                 f"{_days(parts[0])}; fit again"
             )
-    scorer = parts[0] if len(parts) == 1 else RankMean(f"blend of {parts[0].name} and {parts[1].name}", parts)
+    scorer = (
+        parts[0] if len(parts) == 1 else rank_mean(f"blend of {parts[0].name} and {parts[1].name}", parts)
+    )
     return ScoringRun(scorer, directory, (of_run.get("data") or {}).get("cache", {}).get("dir"))
 
 

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from atft.daily.network_scorer import NetworkScorer, load_network
+from atft.daily.network_scorer import load_network
+from atft.daily.scorer import Scorer
 from atft.daily.source import Source, source_of
 from atft.data.cache import DayCache
 from tests.crossval.conftest import starts, stub  # noqa: F401  (fixtures: runs that are not trained)
@@ -15,7 +16,7 @@ from tests.crossval.conftest import starts, stub  # noqa: F401  (fixtures: runs 
 class Daily(NamedTuple):
     """What scores the days of the small run, and those days."""
 
-    scorer: NetworkScorer
+    scorer: Scorer
     source: Source
     cache: DayCache
 

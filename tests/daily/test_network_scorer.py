@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from atft.checkpoint_file import read_checkpoint, write_checkpoint
-from atft.daily.network_scorer import load_network
+from atft.daily.network_scorer import load_network, score_day
 from atft.errors import InputError
 from networks import small_atft
 
@@ -21,7 +21,7 @@ def test_scores_have_the_bits_of_the_runs_own_predictions(daily: Any, tiny_run: 
     for day in (len(dates) - 1, len(dates) - 9):
         scores = daily.scorer.score(daily.cache, day, daily.source.lookback)
         rows = whole.filter(pl.col("date") == dates[day])
-        for place, horizon in enumerate(daily.scorer.network.horizons):
+        for place, horizon in enumerate(daily.scorer.horizons):
             own = rows.filter(pl.col("horizon") == horizon)
             assert own["code"].to_list() == scores.codes and own["sector"].to_list() == scores.sectors
             assert own["score"].to_numpy().tobytes() == scores.score[:, place].tobytes()
@@ -29,15 +29,16 @@ def test_scores_have_the_bits_of_the_runs_own_predictions(daily: Any, tiny_run: 
 
 
 def test_features_in_another_order_score_the_same(daily: Any) -> None:
-    turned = daily.scorer._replace(features=tuple(reversed(daily.scorer.features)))
-    day = len(daily.cache) - 1
-    other = turned.score(daily.cache, day, daily.source.lookback)
-    assert not np.array_equal(other.score, daily.scorer.score(daily.cache, day, daily.source.lookback).score)
-    lacks = daily.scorer._replace(features=("x_0", "x_new", "x_newer"))
+    day, lookback = len(daily.cache) - 1, daily.source.lookback
+    network, inputs, widths = daily.scorer.score.args
+    turned = inputs._replace(features=inputs.features[::-1])
+    other = score_day(network, turned, widths, daily.cache, day, lookback)
+    assert not np.array_equal(other.score, daily.scorer.score(daily.cache, day, lookback).score)
+    lacks = inputs._replace(features=("x_0", "x_new", "x_newer"))
     with pytest.raises(
         InputError, match="lacks 2 of the 3 features that the checkpoint reads: x_new, x_newer;"
     ):
-        lacks.score(daily.cache, day, daily.source.lookback)
+        score_day(network, lacks, widths, daily.cache, day, lookback)
 
 
 def test_a_day_without_history_is_one_line(daily: Any) -> None:
@@ -63,11 +64,11 @@ def test_quantiles_of_a_checkpoint_with_widths_have_calibrated_intervals(daily: 
     batch_day, lookback = len(daily.cache) - 1, daily.source.lookback
     torch.manual_seed(0)
     network = small_atft(features=len(daily.scorer.features), quantiles=[0.1, 0.5, 0.9]).eval()
-    scorer = daily.scorer._replace(network=network)
-    without = scorer.score(daily.cache, batch_day, lookback)
+    inputs = daily.scorer.score.args[1]
+    without = score_day(network, inputs, {}, daily.cache, batch_day, lookback)
     assert without.quantiles is not None and without.intervals is None
     widths = {1: [0.5], 5: [math.inf]}
-    scores = scorer._replace(interval_widths=widths).score(daily.cache, batch_day, lookback)
+    scores = score_day(network, inputs, widths, daily.cache, batch_day, lookback)
     np.testing.assert_allclose(scores.intervals[:, 0, 0, 0], without.quantiles[:, 0, 0] - 0.5)
     np.testing.assert_allclose(scores.intervals[:, 0, 0, 1], without.quantiles[:, 0, 2] + 0.5)
     assert np.isnan(scores.intervals[:, 1]).all()

@@ -1,13 +1,12 @@
 """Several scorers count as one by the mean of their ranks; a score that is no number is not hidden by it."""
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from atft.daily.scorer import DayScores, RankMean, feature_indices
+from atft.daily.scorer import DayScores, Scorer, feature_indices, rank_mean
 from atft.data.cache import DayCache
 from atft.errors import InputError
 from atft.evaluation.rank_blend import mean_rank
@@ -15,13 +14,13 @@ from atft.evaluation.rank_blend import mean_rank
 CACHE = DayCache("of no day")
 
 
-def scorer_of(name: str, score: list[list[float]], quantiles: tuple[float, ...] = (), **more: Any) -> Any:
+def scorer_of(name: str, score: list[list[float]], quantiles: tuple[float, ...] = (), **more: Any) -> Scorer:
     """A scorer of two horizons that gives these scores to every day."""
     values = np.array(score, dtype=np.float32)
     levels = np.stack([values] * len(quantiles), axis=-1) if quantiles else None
     codes = [f"S{i}" for i in range(len(values))]
     made = {"features": ("x",), "regimes": (), "config": {"of": name}, "learned": {"of": name}, **more}
-    return SimpleNamespace(
+    return Scorer(
         name=name,
         files=[Path(name)],
         horizons=[1, 5],
@@ -36,7 +35,7 @@ SECOND = scorer_of("second", [[10.0, 1.0], [5.0, 2.0], [7.0, 2.0]], features=("x
 
 
 def test_scores_are_the_mean_ranks_of_each_horizon() -> None:
-    blend = RankMean("blend", [FIRST, SECOND])
+    blend = rank_mean("blend", [FIRST, SECOND])
     scores = blend.score(CACHE, 0, 1)
     for place in range(2):
         parts = [part.score(CACHE, 0, 1).score[:, place][None] for part in (FIRST, SECOND)]
@@ -46,21 +45,21 @@ def test_scores_are_the_mean_ranks_of_each_horizon() -> None:
     assert blend.features == ("x", "y") and blend.regimes == ("r",)
     assert blend.config == blend.learned == {"of": "first"}
     assert blend.files == [Path("first"), Path("second")]
-    assert RankMean("seeds", [SECOND, SECOND]).files == [Path("second")]
+    assert rank_mean("seeds", [SECOND, SECOND]).files == [Path("second")]
 
 
 def test_quantiles_are_those_of_the_only_part_that_has_them() -> None:
-    one = RankMean("blend", [FIRST, SECOND])
+    one = rank_mean("blend", [FIRST, SECOND])
     assert one.quantiles == (0.1, 0.5, 0.9)
     levels = one.score(CACHE, 0, 1).quantiles
     assert levels is not None and levels.shape == (3, 2, 3)
-    both = RankMean("seeds", [FIRST, FIRST])
+    both = rank_mean("seeds", [FIRST, FIRST])
     assert both.quantiles == () and both.score(CACHE, 0, 1).quantiles is None
 
 
 def test_a_score_that_is_no_number_in_one_part_is_none_in_the_mean() -> None:
     broken = scorer_of("broken", [[np.nan, 1.0], [1.0, 2.0], [2.0, 3.0]])
-    scores = RankMean("blend", [FIRST, broken]).score(CACHE, 0, 1)
+    scores = rank_mean("blend", [FIRST, broken]).score(CACHE, 0, 1)
     assert np.isnan(scores.score).tolist() == [[True, False], [False, False], [False, False]]
 
 

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from atft.baselines.tree_files import read_trees
 from atft.commands.train import build
 from atft.cross_section import spearman
 from atft.daily.options import ListOptions
+from atft.daily.scorer import Scorer
 from atft.daily.scoring_run import load_run
-from atft.daily.tree_scorer import TreeScorer, load_trees
+from atft.daily.tree_scorer import load_trees, tree_scorer
 from atft.data.day_features import day_features
 from atft.errors import InputError
 from atft.evaluation.predictions import read_horizon
@@ -25,14 +27,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::Deprecat
 
 
 @pytest.fixture(scope="module")
-def trees(treed_run: Path) -> TreeScorer:
-    scorer = load_trees(treed_run, read_mapping(treed_run / "config.yaml"))
-    assert isinstance(scorer, TreeScorer)
-    return scorer
+def trees(treed_run: Path) -> Scorer:
+    return load_trees(treed_run, read_mapping(treed_run / "config.yaml"))
 
 
 def test_scores_of_all_test_days_have_the_bits_of_the_fitted_boosters(
-    treed_run: Path, trees: TreeScorer, daily: Any, tiny_run: Any
+    treed_run: Path, trees: Scorer, daily: Any, tiny_run: Any
 ) -> None:
     lightgbm = pytest.importorskip("lightgbm")
     data = build("fit", ["--config", str(tiny_run.config), "--seed_everything", "4"]).datamodule
@@ -68,25 +68,27 @@ def test_scores_of_all_test_days_have_the_bits_of_the_fitted_boosters(
             assert f"{np.nanmean(days):+.4f} ±" in line
 
 
-def test_sectors_are_those_of_the_network_and_no_history_is_read(trees: TreeScorer, daily: Any) -> None:
+def test_sectors_are_those_of_the_network_and_no_history_is_read(trees: Scorer, daily: Any) -> None:
     day = len(daily.cache) - 1
     own, network = (scorer.score(daily.cache, day, daily.source.lookback) for scorer in (trees, daily.scorer))
     assert (own.codes, own.sectors) == (network.codes, network.sectors) and own.quantiles is None
     assert len(trees.score(daily.cache, 1, daily.source.lookback).codes) > 10
 
 
-def with_inputs(trees: TreeScorer, **changes: Any) -> TreeScorer:
-    inputs = replace(trees.record.inputs, **changes)
-    return trees._replace(record=replace(trees.record, inputs=inputs))
-
-
 def test_columns_are_read_by_their_names_and_those_of_another_panel_are_one_line(
-    trees: TreeScorer, daily: Any
+    treed_run: Path, trees: Scorer, daily: Any
 ) -> None:
+    record, fits = read_trees(treed_run)
+    fitted = fits[4]
+
+    def with_inputs(**changes: Any) -> Scorer:
+        changed = replace(record, inputs=replace(record.inputs, **changes))
+        return tree_scorer(treed_run, changed, fitted, {})
+
     day = len(daily.cache) - 1
-    turned = with_inputs(trees, features=tuple(reversed(trees.features)))
+    turned = with_inputs(features=tuple(reversed(trees.features)))
     features = day_features(daily.cache, day, daily.cache.day(day).ranked, market_columns=True)
-    expected = trees.trees.score(features[:, [5, 4, 3, 2, 1, 0, 6]])
+    expected = fitted.score(features[:, [5, 4, 3, 2, 1, 0, 6]])
     np.testing.assert_array_equal(turned.score(daily.cache, day, 1).score, expected)
     for changes, message in (
         (
@@ -97,5 +99,5 @@ def test_columns_are_read_by_their_names_and_those_of_another_panel_are_one_line
         ({"scaling": ("rank", *["raw"] * 5)}, "reads x_0 as rank, the cache has it as raw; fit again"),
     ):
         with pytest.raises(InputError, match=message) as caught:
-            with_inputs(trees, **changes).score(daily.cache, day, 1)
+            with_inputs(**changes).score(daily.cache, day, 1)
         assert "\n" not in str(caught.value)

@@ -148,9 +148,9 @@ def test_a_checkpoint_restores_the_members_of_its_task(make_batch: MakeBatch, tm
     again = RankingTask.load_from_checkpoint(tmp_path / "three.ckpt")
     assert isinstance(again.network, Ensemble)
     members = task.eval()(batch).members
-    scorer = load_network(tmp_path / "three.ckpt")  # as predict --last reads it
+    loaded = load_network(tmp_path / "three.ckpt").score.args[0]  # as predict --last reads it
     assert torch.equal(again.eval()(batch).members, members) and members.shape[-1] == 3
-    assert torch.equal(scorer.network(batch).members, members)
+    assert torch.equal(loaded(batch).members, members)
 
 
 def test_scores_of_eight_bits_are_ranked_in_full_precision(make_batch: MakeBatch) -> None:
