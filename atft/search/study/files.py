@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def publish_trial(
         "distributions": {k: json.loads(distribution_to_json(d)) for k, d in trial.distributions.items()},
         "user_attrs": attributes,
         "enqueued": trial.system_attrs.get("fixed_params"),
-        "ended": None if outcome == Outcome.RUNNING else now(),
+        "ended": None if outcome == Outcome.RUNNING else utc(trial.datetime_complete) or now(),
     }
     publish_json(directory / TRIAL, content)
 
@@ -151,12 +152,17 @@ def plain_trial(trial: FrozenTrial) -> dict[str, Any]:
         "params": trial.params,
         "values": {str(step): v for step, v in sorted(trial.intermediate_values.items())},
         "user_attrs": trial.user_attrs,
-        "started": trial.datetime_start.isoformat() if trial.datetime_start else None,
+        "started": utc(trial.datetime_start),
     }
 
 
 def _counts(trials: Sequence[FrozenTrial]) -> dict[str, int]:
     return dict(sorted(Counter(map(outcome_of, trials)).items()))
+
+
+def utc(time: datetime | None) -> str | None:
+    """A time as Optuna keeps it, local and without a zone, as ISO 8601, UTC."""
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z") if time is not None else None
 
 
 def now() -> str:

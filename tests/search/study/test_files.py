@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+import time
+from datetime import datetime
 from pathlib import Path
 
 import optuna
@@ -159,6 +161,20 @@ def test_a_trial_of_the_database_can_be_made_again_from_its_file(tmp_path: Path)
     }
     assert again == {"lr": LR} and held["values"] == {"0": 0.1, "1": 0.2}
     assert held["user_attrs"] == {"attempt": 1, "failure": {"class": "memory", "reason": "full"}}
+
+
+def test_start_and_end_of_a_trial_are_of_one_clock_whatever_the_machines_zone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as zone:
+        zone.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        publish_trial(tmp_path, LABELS, create_trial(value=0.1), Outcome.COMPLETE, 0.1)
+    time.tzset()
+    record = read_trial(tmp_path)
+    assert record is not None
+    seconds = [datetime.fromisoformat(record[key]).timestamp() for key in ("started", "ended")]
+    assert abs(seconds[1] - seconds[0]) < 3600
 
 
 def test_a_trials_directory_is_made_where_no_file_is(tmp_path: Path) -> None:
