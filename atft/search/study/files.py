@@ -23,7 +23,7 @@ from optuna.trial import FrozenTrial
 from atft.errors import InputError
 from atft.publish import disk_errors, publish_json, published, read_json
 from atft.search.question.options import SweepOptions
-from atft.search.study.outcome import Failure, Outcome, best_trial, outcome_of
+from atft.search.study.outcome import Failure, Outcome, best_trial, failure_of, outcome_of
 
 CONFIG, TRIAL, PROGRESS = "config.yaml", "trial.json", "progress.json"
 ALL, BEST, BACKUP = "all_trials.json", "best_params.json", "study.backup.db"
@@ -122,7 +122,22 @@ def publish_study_files(study: optuna.Study, sweep: SweepOptions) -> None:
     rows = [{**plain_trial(t), "seconds": t.duration.total_seconds() if t.duration else None} for t in trials]
     publish_json(folder / ALL, {**head, "counts": _counts(trials), "trials": rows})
     publish_json(folder / BEST, {**head, **best_params(trials, sweep)})
+    for trial in trials:
+        if trial.state.is_finished():
+            _correct_outcome(sweep, study_labels(study), trial)
     back_up(study, folder / BACKUP)
+
+
+def _correct_outcome(sweep: SweepOptions, labels: dict[str, str], trial: FrozenTrial) -> None:
+    """Publish ``trial.json`` again where a trial's process could not say how it ended: killed, or on a full disk."""
+    directory = Path(sweep.root) / str(trial.user_attrs.get("directory", ""))
+    written, outcome = read_trial(directory) or {}, outcome_of(trial)
+    whose = {**labels, "number": trial.number, "started": utc(trial.datetime_start)}
+    # Another trial's file may be there: this one has failed because of that.
+    if whose.items() <= written.items() and written.get("outcome") != outcome:
+        failure = failure_of(trial) if outcome == Outcome.FAILED else None
+        reason, kind = (failure.reason, failure.kind) if failure is not None else ("", None)
+        publish_trial(directory, labels, trial, outcome, trial.value, reason, kind)
 
 
 def best_params(trials: Sequence[FrozenTrial], sweep: SweepOptions) -> dict[str, Any]:

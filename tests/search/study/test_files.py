@@ -22,6 +22,7 @@ from atft.search.study.files import (
     read_trial,
     sqlite_file,
     study_labels,
+    utc,
 )
 from atft.search.study.outcome import Outcome
 from full_disk import full_disk
@@ -175,6 +176,39 @@ def test_start_and_end_of_a_trial_are_of_one_clock_whatever_the_machines_zone(
     assert record is not None
     seconds = [datetime.fromisoformat(record[key]).timestamp() for key in ("started", "ended")]
     assert abs(seconds[1] - seconds[0]) < 3600
+
+
+@pytest.mark.parametrize(
+    ("attributes", "outcome", "reason"),
+    [
+        ({}, "failed", "its process ended or stopped responding"),
+        ({"failure": {"class": "hang", "reason": "no batch"}}, "failed", "no batch"),
+        ({"outcome": "interrupted"}, "interrupted", ""),
+    ],
+    ids=["killed", "hung", "Ctrl-C twice"],
+)
+def test_the_file_of_a_killed_trial_gets_the_outcome_that_the_study_has(
+    study: optuna.Study, sweep: SweepOptions, attributes: dict[str, object], outcome: str, reason: str
+) -> None:
+    add(study, None, TrialState.FAIL, directory="s/trial_0", **attributes)
+    (trial,), directory = study.trials, sweep.trial_directory(0)
+    publish_trial(directory, LABELS, trial)
+    publish_study_files(study, sweep)
+    record = read_trial(directory)
+    assert record is not None and (record["outcome"], record["reason"]) == (outcome, reason)
+    assert record["ended"] == utc(trial.datetime_complete)
+    assert attributes.items() <= record["user_attrs"].items()
+
+
+def test_the_file_of_another_trial_is_left_as_it_is(study: optuna.Study, sweep: SweepOptions) -> None:
+    # A database from a backup counts from a former number: its trial fails because the directory is taken.
+    add(study, None, TrialState.FAIL, directory="s/trial_0", failure={"class": "data", "reason": "taken"})
+    earlier = create_trial(value=0.1)
+    earlier.number, earlier.datetime_start = 0, datetime(2020, 1, 1)
+    publish_trial(sweep.trial_directory(0), LABELS, earlier, Outcome.COMPLETE, 0.1)
+    before = read_trial(sweep.trial_directory(0))
+    publish_study_files(study, sweep)
+    assert read_trial(sweep.trial_directory(0)) == before
 
 
 def test_a_trials_directory_is_made_where_no_file_is(tmp_path: Path) -> None:
