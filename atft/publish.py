@@ -117,6 +117,6 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """The JSON mapping of a file; None where there is no file, or none with a mapping."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None

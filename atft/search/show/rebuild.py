@@ -19,7 +19,7 @@ from atft.console import plain_console
 from atft.errors import InputError, counted
 from atft.search.question.frozen import identify
 from atft.search.show.arguments import sweep_arguments
-from atft.search.study.files import publish_study_files, read_trial
+from atft.search.study.files import TRIAL, publish_study_files, read_trial
 from atft.search.study.outcome import Outcome, finished
 from atft.search.study.storage import open_storage, storage_errors
 from atft.search.study.study import set_identity
@@ -57,9 +57,9 @@ def run(arguments: list[str]) -> int:
 def read_trials(directory: Path) -> list[dict[str, Any]]:
     """The ``trial.json`` of each trial in a study's folder, in the order of their numbers.
 
-    Raises InputError where no trial left one there, or the trials are of more than one study.
+    Raises InputError where no trial left one there, one is damaged, or the trials are of more than one study.
     """
-    records = [record for folder in directory.glob("trial_*") if (record := read_trial(folder)) is not None]
+    records = [_read(file) for file in directory.glob(f"trial_*/{TRIAL}")]
     if not records:
         raise InputError(f"rebuild: no trial_*/trial.json in {directory}; there is nothing to rebuild from")
     studies = {str(record.get("study_id")): str(record.get("number")) for record in records}
@@ -67,6 +67,22 @@ def read_trials(directory: Path) -> list[dict[str, Any]]:
         named = ", ".join(f"{study} (trial {number})" for study, number in sorted(studies.items()))
         raise InputError(f"rebuild: {directory} has trials of several studies: {named}; move the others away")
     return sorted(records, key=lambda record: int(record["number"]))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """The record of a trial of its folder's number; raises InputError for a file that is damaged or a copy."""
+    record = read_trial(file.parent) or {}
+    try:
+        whole = file.parent.name == f"trial_{record['number']}"
+        _frozen(record, STATES.get(Outcome(record["outcome"]), TrialState.FAIL))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        whole = False
+    if not whole:
+        raise InputError(
+            f"rebuild: {file} does not describe a trial of that number; move {file.parent} away, and another trial "
+            "is trained in its place"
+        )
+    return record
 
 
 def restore(
@@ -108,7 +124,7 @@ def _frozen(record: Mapping[str, Any], state: TrialState) -> FrozenTrial:
         distributions={k: json_to_distribution(json.dumps(d)) for k, d in record["distributions"].items()},
         # A value that is no number is null in the file.
         intermediate_values={int(k): math.nan if v is None else v for k, v in record["values"].items()},
-        user_attrs=record["user_attrs"],
+        user_attrs={**record["user_attrs"]},
         system_attrs={"fixed_params": enqueued} if enqueued else {},
     )
     trial.datetime_start = _local_time(record["started"]) or trial.datetime_start

@@ -129,7 +129,7 @@ def publish_study_files(study: optuna.Study, sweep: SweepOptions) -> None:
 
 
 def _correct_outcome(sweep: SweepOptions, labels: dict[str, str], trial: FrozenTrial) -> None:
-    """Publish ``trial.json`` again where a trial's process could not say how it ended: killed, or on a full disk."""
+    """Publish ``trial.json`` again where a trial's process could not write how it ended: killed, or a full disk."""
     directory = Path(sweep.root) / str(trial.user_attrs.get("directory", ""))
     written, outcome = read_trial(directory) or {}, outcome_of(trial)
     whose = {**labels, "number": trial.number, "started": utc(trial.datetime_start)}

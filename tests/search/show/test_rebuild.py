@@ -102,7 +102,9 @@ def test_trials_of_another_question_or_of_two_studies_are_errors(
     directory = make_sweep().directory / "trial_7"
     directory.mkdir()
     other = make_study(values=[0.1])
-    publish_trial(directory, {**study_labels(other), "study_id": "f" * 16}, other.trials[0])
+    (trial,) = other.trials
+    trial.number = 7
+    publish_trial(directory, {**study_labels(other), "study_id": "f" * 16}, trial)
     with pytest.raises(InputError, match="has trials of several studies"):
         run(["--config", str(write_sweep())])
 
@@ -151,8 +153,36 @@ def test_without_directories_there_is_nothing_to_rebuild_from(tmp_path: Path) ->
         read_trials(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"number": n} for n in (1, -1, 1e300, None, "0")),
+        *({"value": v} for v in (None, math.nan, "abc")),
+        *({"outcome": o} for o in ("lost", None, [])),
+        *({key: [1]} for key in ("params", "values", "distributions", "user_attrs", "started")),
+    ],
+    ids=str,
+)
+def test_a_damaged_file_is_named_and_nothing_is_rebuilt(tmp_path: Path, change: dict[str, Any]) -> None:
+    file = tmp_path / "trial_0" / "trial.json"
+    trial = optuna.trial.create_trial(value=0.1)
+    trial.number = 0
+    publish_trial(file.parent, {"study_id": "a"}, trial, Outcome.COMPLETE, 0.1)
+    record = json.loads(file.read_text())
+    assert read_trials(tmp_path) == [record]
+    if change == {"number": "0"}:
+        file.write_bytes(file.read_bytes()[:100])  # cut
+    else:
+        file.write_text(json.dumps(record | change))
+    with pytest.raises(
+        InputError, match=r"trial_0/trial\.json does not describe .*; move .*/trial_0 away, and"
+    ):
+        read_trials(tmp_path)
+
+
 def test_an_epoch_without_a_number_is_restored_as_one(tmp_path: Path) -> None:
     trial = optuna.trial.create_trial(value=0.1, intermediate_values={0: math.nan, 1: 0.1})
+    trial.number = 0
     publish_trial(tmp_path / "trial_0", {"study_id": "a"}, trial, Outcome.COMPLETE, 0.1)
     study = restore(
         optuna.storages.RDBStorage(f"sqlite:///{tmp_path / 'study.db'}"),
