@@ -18,6 +18,7 @@ from atft.progress import duration
 from atft.publish import read_json
 from atft.search.question.options import SweepOptions
 from atft.search.show.lines import point_lines
+from atft.search.study.at_work import is_at_work
 from atft.search.study.deflation import Deflated, deflate
 from atft.search.study.files import PROGRESS
 from atft.search.study.outcome import Outcome, best_trial, failures, finished, outcome_of
@@ -68,6 +69,8 @@ class Overview:
     failures: dict[str, int]
     """Failed trials by class."""
     running: list[RunningTrial]
+    at_work: bool
+    """A start of it runs on this machine, which may be preparing."""
     best: FrozenTrial | None
     deflated: Deflated | None
     seconds_left: float | None
@@ -78,7 +81,7 @@ class Overview:
         """done, failed (done without one complete trial), running, or paused (no process works at it)."""
         if self.finished >= self.n_trials:
             return "done" if self.best is not None else "failed"
-        return "running" if any(t.alive for t in self.running) else "paused"
+        return "running" if self.at_work or any(t.alive for t in self.running) else "paused"
 
     def lines(self, sweep: SweepOptions) -> list[str]:
         """The state in words: a headline, the best trial with what it is worth, and the failures."""
@@ -128,6 +131,7 @@ def overview(study: optuna.Study, sweep: SweepOptions, now: float | None = None)
         outcomes=dict(Counter(map(outcome_of, trials))),
         failures=dict(failures(trials)),
         running=running,
+        at_work=is_at_work(sweep.directory),
         best=best_trial(trials, sweep.direction),
         deflated=deflate(values, len(ended), sweep.direction == "maximize"),
         seconds_left=_seconds_left(ended, n_trials - len(ended), at_once=max(len(running), 1)),

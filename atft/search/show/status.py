@@ -21,7 +21,8 @@ from atft.progress import duration
 from atft.search.question.options import SweepOptions
 from atft.search.show.arguments import sweep_arguments
 from atft.search.show.overview import Overview, RunningTrial, overview
-from atft.search.study.storage import storage_errors
+from atft.search.study.at_work import is_at_work
+from atft.search.study.storage import NoStudy, storage_errors
 from atft.search.study.study import open_study
 
 EXIT_CODES = {"done": 0, "failed": 1, "running": 3, "paused": 4}
@@ -41,7 +42,16 @@ def run(arguments: list[str]) -> int:
     if options.watch is not None and not 0 < options.watch < float("inf"):
         raise InputError(f"--watch takes a number of seconds above 0, got {options.watch:g}")
     with storage_errors(sweep):
-        return show(open_study(sweep), sweep, options.watch)
+        while True:
+            try:
+                return show(open_study(sweep), sweep, options.watch)
+            except NoStudy:
+                if not is_at_work(sweep.directory):
+                    raise
+            plain_console().print(f"study {sweep.study}: running, its start checks it before the first trial")
+            if options.watch is None:
+                return EXIT_CODES["running"]
+            time.sleep(options.watch)
 
 
 def show(study: optuna.Study, sweep: SweepOptions, watch: float | None) -> int:

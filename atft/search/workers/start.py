@@ -22,6 +22,7 @@ from atft.errors import InputError, counted, nearest
 from atft.progress import Progress
 from atft.search.question.frozen import freeze, frozen, identify
 from atft.search.question.options import SweepOptions, read_sweep
+from atft.search.study.at_work import at_work
 from atft.search.study.files import check_no_trials
 from atft.search.study.storage import NoStudy, storage_errors
 from atft.search.study.study import begin_study, open_study
@@ -46,13 +47,14 @@ def run(arguments: Sequence[str]) -> int:
         with storage_errors(sweep):
             return dry_run(sweep)
 
-    failed = subprocess.run(child_command("start", sweep), check=False).returncode
-    if failed:
-        return failed  # it has printed why
-    print(_start_line(sweep, options.config), file=sys.stderr)  # noqa: T201
-    command = child_command("worker", frozen(sweep))
-    with storage_errors(sweep):
-        return Supervisor(sweep, open_study(sweep), command, plain_console(stderr=True)).run()
+    with at_work(sweep.directory):
+        failed = subprocess.run(child_command("start", sweep), check=False).returncode
+        if failed:
+            return failed  # it has printed why
+        print(_start_line(sweep, options.config), file=sys.stderr)  # noqa: T201
+        command = child_command("worker", frozen(sweep))
+        with storage_errors(sweep):
+            return Supervisor(sweep, open_study(sweep), command, plain_console(stderr=True)).run()
 
 
 def _start_line(sweep: SweepOptions, config: Path) -> str:

@@ -11,6 +11,7 @@ import pytest
 from atft.errors import InputError
 from atft.search.question.options import SweepOptions
 from atft.search.show.status import kilobytes, run
+from atft.search.study.at_work import at_work
 from atft.search.study.owner import this_process
 from atft.search.study.storage import open_storage
 
@@ -75,6 +76,21 @@ def test_the_exit_code_tells_the_state(
 ) -> None:
     assert run(["--config", str(stored(**trials))]) == code
     assert says in capsys.readouterr().out
+
+
+def test_a_start_that_prepares_is_running(
+    stored: Callable[..., Path], make_sweep: Callable[..., SweepOptions], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, folder = stored(values=[0.1]), make_sweep().directory
+    with at_work(folder):
+        assert run(["--config", str(path)]) == 3
+        (folder / "study.db").unlink()
+        assert run(["--config", str(path)]) == 3  # a new study is made after the checks
+    said = capsys.readouterr().out
+    assert "small: running, 1 of 4 trials finished" in said
+    assert said.endswith("study small: running, its start checks it before the first trial\n")
+    with pytest.raises(InputError, match="no study at"):
+        run(["--config", str(path)])
 
 
 def test_watching_ends_when_the_sweep_does(stored: Callable[..., Path]) -> None:
