@@ -5,9 +5,12 @@ is and what its value is worth.
 """
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
+from atft.callbacks.record.receipt import read_receipt
 from atft.console import plain_console
+from atft.digest import text_digest
 from atft.errors import InputError
 from atft.publish import publish_text
 from atft.search.question.options import SweepOptions
@@ -46,11 +49,7 @@ def run(arguments: list[str]) -> int:
 def best_config(now: Overview, sweep: SweepOptions, path: Path | None) -> str:
     """The YAML text of the best trial: the head, then its own configuration, which must be on this machine."""
     assert now.best is not None
-    config = sweep.trial_directory(now.best.number) / CONFIG
-    if not config.is_file():
-        raise InputError(
-            f"{config}: no such file; run this on the machine that trained trial {now.best.number}"
-        )
+    text = _trained_config(sweep, now.best.number)
     name = f"name: {sweep.study}-best"[:86]
     worth = "One completed trial says nothing about how much;"
     if now.deflated is not None:
@@ -63,4 +62,21 @@ on the validation days
 #
 # The best of many trials promises too much. {worth}
 # the test days, which the sweep has not used, decide.
-{re.sub(r"^name: .*$", name, config.read_text("utf-8"), count=1, flags=re.MULTILINE)}"""
+{re.sub(r"^name: .*$", name, text, count=1, flags=re.MULTILINE)}"""
+
+
+def _trained_config(sweep: SweepOptions, number: int) -> str:
+    """A trial's ``config.yaml``; raises InputError where it is missing, or not what the trial's receipt says."""
+    config = sweep.trial_directory(number) / CONFIG
+    if not config.is_file():
+        raise InputError(f"{config}: no such file; run this on the machine that trained trial {number}")
+    content = config.read_bytes()
+    with suppress(FileNotFoundError):
+        # The receipt of a trial with folds has none: each fold has a config of its own.
+        trained, now = read_receipt(config.parent).digests.get("config"), text_digest(content)
+        if trained not in (None, now):
+            raise InputError(
+                f"{config}: edited or damaged since trial {number} trained with it (digest {trained}, now {now}); "
+                "put it back as it was"
+            )
+    return content.decode()

@@ -8,7 +8,9 @@ import optuna
 import pytest
 import yaml
 
+from atft.callbacks.record.receipt import Receipt, write_receipt
 from atft.commands.train import build
+from atft.digest import text_digest
 from atft.errors import InputError
 from atft.publish import publish_text
 from atft.search.question.config import trial_config
@@ -72,6 +74,19 @@ def test_the_trial_of_another_machine_is_named(sweep_file: Callable[..., Path], 
     with pytest.raises(
         InputError, match=r"config.yaml: no such file; run this on the machine that trained trial 0"
     ):
+        run(["--config", str(path)])
+
+
+def test_a_config_that_is_not_what_the_trial_trained_with_is_an_error(
+    sweep_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    path, folder = sweep_file(values=[0.01]), tmp_path / "logs" / "small" / "trial_0"
+    config = folder / "config.yaml"
+    receipt = Receipt(run=str(folder), digests={"config": text_digest(config.read_bytes())})
+    write_receipt(receipt, folder)
+    assert run(["--config", str(path)]) == 0
+    config.write_bytes(config.read_bytes()[:300])  # what is cut off would be the defaults
+    with pytest.raises(InputError, match=r"config.yaml: edited or damaged since trial 0 .*; put it back"):
         run(["--config", str(path)])
 
 
