@@ -6,7 +6,7 @@ can be asked from anywhere at any time and costs the sweep nothing.
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,9 @@ from atft.search.study.owner import is_gone, is_here
 
 MAX_SILENT_SECONDS = 300.0
 """Without an update for longer, a trial of another machine, whose process cannot be seen, counts as dead."""
+
+MAX_NUMBER = 1e12
+"""Larger than all numbers of a ``progress.json``, the time among them."""
 
 
 @dataclass(frozen=True)
@@ -143,20 +146,26 @@ def _running(trial: FrozenTrial, root: Path, now: float) -> RunningTrial:
     # Nothing yet, or the trial's directory is on another machine's disk.
     progress = read_json(root / str(trial.user_attrs.get("directory", "")) / PROGRESS) or {}
     started = trial.datetime_start.timestamp() if trial.datetime_start else now
-    silent = max(0.0, now - float(progress.get("time", started)))
+    silent = max(0.0, now - (_number(progress, "time") or started))
     return RunningTrial(
         number=trial.number,
         host=str(owner.get("host", "")),
         pid=int(owner.get("pid", 0)),
         activity=str(progress.get("activity", "preparing")),
-        epoch=float(progress.get("epoch", 0.0)),
-        epochs=int(progress.get("epochs", 0)),
-        metric=progress.get("metric"),
-        epochs_per_minute=progress.get("epochs_per_minute"),
+        epoch=_number(progress, "epoch") or 0.0,
+        epochs=int(_number(progress, "epochs") or 0),
+        metric=_number(progress, "metric"),
+        epochs_per_minute=_number(progress, "epochs_per_minute"),
         silent_seconds=silent,
         here=is_here(owner),
         alive=silent < MAX_SILENT_SECONDS and not (owner and is_gone(owner)),
     )
+
+
+def _number(progress: Mapping[str, object], key: str) -> float | None:
+    """A number of ``progress.json``; None for what a damaged one may have in its place."""
+    value = progress.get(key)
+    return value if isinstance(value, int | float) and abs(value) < MAX_NUMBER else None
 
 
 def _seconds_left(ended: Sequence[FrozenTrial], still_to_finish: int, at_once: int) -> float | None:

@@ -1,6 +1,7 @@
 """The state of a sweep, from its storage and the files of its running trials."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,21 @@ def test_trials_are_counted_by_outcome(
     }  # fmt: skip
     assert now.finished == 4 and now.n_trials == 9
     assert now.failures == {"config": 2}
+
+
+@pytest.mark.parametrize("damage", [None, "abc", [1], {}, math.nan, 10**400], ids=type)
+def test_a_damaged_progress_file_is_no_progress(
+    make_sweep: Callable[..., SweepOptions], make_study: MakeStudy, damage: object
+) -> None:
+    sweep = make_sweep(n_trials=4)
+    study = make_study(running=1)
+    directory = Path(sweep.root) / "small" / "trial_0"
+    directory.mkdir(parents=True)
+    keys = ("time", "epoch", "epochs", "metric", "epochs_per_minute")
+    (directory / "progress.json").write_text(json.dumps(dict.fromkeys(keys, damage)))
+    (trial,) = overview(study, sweep).running
+    assert (trial.epoch, trial.epochs, trial.metric, trial.seconds_left) == (0, 0, None, None)
+    assert trial.alive and 50 < trial.silent_seconds < 100
 
 
 @pytest.mark.parametrize(("metric", "best"), [("val/ic", 0.03), ("train/loss", 0.01)])
