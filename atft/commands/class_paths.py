@@ -116,7 +116,10 @@ def check_classes(value: Any, key: str = "") -> None:
             else:
                 check_classes(inside, f"{key}.{name}".lstrip("."))
     elif callable(value) and not inspect.isclass(value) and not isinstance(value, PathLike):
-        raise InputError(f"{key}: {value!r:.80} is a function; a config names classes only, leave it out")
+        raise InputError(
+            f"{key}: {value!r:.80} is a function; a config names classes only; name one, or take this argument "
+            f"out of your class"
+        )
 
 
 def _check_untyped(key: str, kind: type, given: Any) -> None:
@@ -133,7 +136,7 @@ def _check_untyped(key: str, kind: type, given: Any) -> None:
             )
 
 
-def construct(kind: type, *arguments: Any, **options: Any) -> Any:
+def construct(kind: type, /, *arguments: Any, **options: Any) -> Any:
     """An instance of a class; InputError where it does not accept its arguments, or needs an absent package."""
     try:
         return kind(*arguments, **options)

@@ -194,6 +194,7 @@ class NeedsAPackage:
 
 def test_an_instance_is_what_the_class_makes() -> None:
     assert construct(CSVLogger, save_dir="here").save_dir == "here"
+    assert construct(dict, kind="an option of that name") == {"kind": "an option of that name"}
 
 
 def test_a_class_that_does_not_accept_its_arguments_is_named() -> None:
