@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from atft.errors import InputError
+from atft.errors import InputError, clip
 
 DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 """A dotted path of a class or function."""
@@ -122,15 +122,46 @@ class QuotingDumper(yaml.SafeDumper):
         style = '"' if set(text) & OTHER_LINE_BREAKS else None
         return self.represent_scalar(STRING, text, style)
 
+    def represent_number_or_text(self, value: int | float | str) -> yaml.Node:
+        """A member of an enumeration of numbers or text, or a number of numpy's, as the plain value that it is."""
+        if isinstance(value, str):
+            return self.represent_text(str.__str__(value))
+        return self.represent_data(int(value) if isinstance(value, int) else float(value))
+
+    def represent_unwritable(self, value: object) -> yaml.ScalarNode:
+        """A text that says so, see :func:`check_written`: only here is it known which value it is."""
+        return self.represent_text(f"{UNWRITABLE} {value!r}")
+
 
 OTHER_LINE_BREAKS = set("\x85\u2028\u2029")
 QuotingDumper.add_implicit_resolver(*FLOAT)
 QuotingDumper.add_representer(str, QuotingDumper.represent_text)
+for _kind in (int, float, str):
+    QuotingDumper.add_multi_representer(_kind, QuotingDumper.represent_number_or_text)
+QuotingDumper.add_representer(None, QuotingDumper.represent_unwritable)
+UNWRITABLE = "Unable to serialize instance"
+"""How jsonargparse begins the text that it writes for a value that no config has."""
 
 
 def dump(value: Any) -> str:
     """YAML text that stands for plain values, keys in their order."""
     return yaml.dump(value, Dumper=QuotingDumper, sort_keys=False, allow_unicode=True)
+
+
+def check_written(text: str) -> None:
+    """Check that the text of a configuration has all of its values, so that it can be read again.
+
+    Raises:
+        InputError: a value is no number, text, list or mapping of these.
+    """
+    if UNWRITABLE in text:
+        for key, value in flat_keys(load(text)).items():
+            if UNWRITABLE in str(value):
+                came = str(value).partition(UNWRITABLE)[2].strip(" \"']")
+                raise InputError(
+                    f"{key} is {clip(came, 60)}, which no config can have, so no checkpoint could be loaded; make "
+                    f"it a number, a word, a list or null"
+                )
 
 
 def load(text: str) -> Any:

@@ -13,6 +13,7 @@ from atft.yaml_text import (
     MAX_BYTES,
     MAX_DEPTH,
     MAX_NODES,
+    check_written,
     dump,
     flat_keys,
     is_inside,
@@ -74,6 +75,12 @@ def test_numbers_are_decimal() -> None:
 def test_text_that_is_written_is_read_back_as_the_same_text(text: str) -> None:
     for read in (load, yaml.safe_load):
         assert read(dump({"a": text, "b": [text]})) == {"a": text, "b": [text]}
+
+
+def test_a_value_that_yaml_does_not_have_is_named_by_its_key() -> None:
+    check_written(dump({"a": {"b": 1.5, "c": [None, True, "word"]}}))
+    with pytest.raises(InputError, match=r"^a\.c is 1j, which no config can have"):
+        check_written(dump({"a": {"b": 1, "c": [1j]}}))
 
 
 def test_a_key_that_stands_there_twice_is_named_with_its_line() -> None:

@@ -6,16 +6,15 @@ their signatures. The tree knows keys only: whether a value is of its type is th
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
-from datetime import timedelta
 from difflib import SequenceMatcher
 from functools import cache
-from os import PathLike
 from types import UnionType
 from typing import Any, NamedTuple, Union, get_args, get_origin
 
 from jsonargparse import ArgumentParser, Namespace, set_dumper
 from jsonargparse._link_arguments import ActionLink
 from jsonargparse._loaders_dumpers import get_yaml_default_loader
+from jsonargparse._typehints import ActionTypeHint
 
 from atft.errors import listed
 from atft.yaml_text import BoundedLoader, dump
@@ -104,7 +103,7 @@ def inside_of(hint: Any) -> Inside:
             inside = inside._replace(free=True)
         elif not isinstance(origin or kind, type):  # a Literal
             continue
-        elif isinstance(kind, type) and is_dataclass(kind):
+        elif isinstance(kind, type) and (is_dataclass(kind) or hasattr(kind, "_fields")):  # or a named tuple
             inside = inside._replace(tree={**(inside.tree or {}), **(arguments_of(kind) or {})})
         elif issubclass(origin or kind, Mapping):
             inside = inside._replace(free=True)
@@ -114,7 +113,7 @@ def inside_of(hint: Any) -> Inside:
                 inside = inside._replace(bases=tuple(alternatives(arguments[-1])), positional=positional)
         elif origin is not None and issubclass(origin, Iterable):
             inside = inside._replace(item=arguments[0])
-        elif kind.__module__ != "builtins" and not issubclass(kind, PathLike | timedelta):
+        elif ActionTypeHint.is_subclass_typehint(kind):
             inside = inside._replace(bases=(*inside.bases, kind))
     return inside
 

@@ -5,6 +5,7 @@ from argparse import ArgumentError
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from enum import Enum
 from inspect import isclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
@@ -131,6 +132,10 @@ def kinds_of(hint: Any) -> str:
         origin = get_origin(kind)
         if origin is Literal:
             choices += [str(value) for value in get_args(kind)]
+        elif isclass(kind) and issubclass(kind, Enum):
+            choices += kind.__members__
+        elif origin is type:
+            words.append("a class")
         elif isclass(origin):
             words.append((_mapping_of if issubclass(origin, Mapping) else _list_of)(get_args(kind)))
         else:

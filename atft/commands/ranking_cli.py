@@ -32,6 +32,7 @@ from atft.tasks.part_inputs import check_network_inputs
 from atft.tasks.pretraining import Pretraining
 from atft.tasks.pretraining_days import PretrainingDays
 from atft.tasks.ranking import RankingTask
+from atft.yaml_text import check_written
 
 PARSERS: dict[str, LightningArgumentParser] = {}
 """By command, those of this process."""
@@ -107,6 +108,7 @@ class RankingCLI(LightningCLI):
         check_trainer_options(self.config.trainer.as_dict(), self.command)
         self.phases = settle_curriculum(self.config)
         self.config_text = self.parser.dump(self.config, skip_none=False, skip_validation=True)
+        check_written(self.config_text)
         self._use_layout(torchrun_layout())
         if self.command not in TRAINING:
             self.config.trainer.logger = False  # an evaluation prints; packages of loggers may be absent

@@ -78,6 +78,7 @@ def test_types_in_words() -> None:
         kinds_of(list[int] | dict[str, int] | str)
         == "a list of whole numbers or a mapping to whole numbers or a word"
     )
+    assert kinds_of(type[Inner] | None) == "a class or null"
     assert kinds_of(tuple[float, float]) == "a list of 2 numbers" and kinds_of(list[Inner]) == "a list"
 
 

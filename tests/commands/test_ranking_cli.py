@@ -3,15 +3,23 @@
 import gc
 import weakref
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum, IntEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import yaml
+from torch import Tensor, nn
 
+from atft.batch import DayBatch, Forecast
 from atft.commands.ranking_cli import RankingCLI
 from atft.commands.train import build
 from atft.errors import InputError
+from atft.network import NetworkInputs
+from atft.nn.ranking_network import RankingNetwork
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::DeprecationWarning")
 
@@ -155,3 +163,87 @@ def test_a_run_lies_in_the_directory_it_is_given(tiny_run: Any, tmp_path: Path) 
     assert {logger.log_dir for logger in cli.trainer.loggers} == {str(cli.directory)}
     assert Path(str(cli.trainer.checkpoint_callback.dirpath)) == cli.directory  # type: ignore[union-attr]
     assert list(tmp_path.iterdir()) == []
+
+
+class Activation(Enum):
+    RELU = "relu"
+    GELU = "gelu"
+
+
+class Depth(IntEnum):
+    ONE = 1
+
+
+class Ends(NamedTuple):
+    low: float = -1.0
+    high: float = 1.0
+
+
+@dataclass(frozen=True)
+class Layer:
+    width: int = 4
+    activation: Activation = Activation.RELU
+
+
+class OwnOptions(RankingNetwork):
+    """A network of the user's with options of many types."""
+
+    def __init__(
+        self,
+        inputs: NetworkInputs,
+        kind: str = "plain",  # a name that the code which builds it uses too
+        activation: Activation = Activation.RELU,
+        depth: int = Depth.ONE,
+        share: float = np.float64(0.25),
+        ends: Ends = Ends(),  # noqa: B008
+        layer: Layer = Layer(),
+    ) -> None:
+        super().__init__(inputs)
+        assert isinstance(activation, Activation) and isinstance(layer.activation, Activation)
+        self.ends = Ends(*ends)
+        self.head = nn.Linear(len(inputs.features), len(inputs.horizons))
+
+    def forward(self, batch: DayBatch) -> Forecast:
+        rows: Tensor = self.scaling(batch.features, batch.observed)[-len(batch.universe) :]
+        return Forecast(self.head(rows).clamp(*self.ends))
+
+
+def test_options_of_a_users_network_are_written_so_that_they_are_read_again(
+    parsed: Callable[..., RankingCLI], tmp_path: Path
+) -> None:
+    network = ("--model.network", f"{__name__}.OwnOptions")
+    changed = ("--model.network.activation", "GELU", "--model.network.ends", "{low: -2}")
+    text = parsed(*network, *changed).config_text
+    written = yaml.safe_load(text)["model"]["network"]["init_args"]
+    assert written == {
+        "kind": "plain",
+        "activation": "GELU",
+        "depth": 1,
+        "share": 0.25,
+        "ends": {"low": -2.0, "high": 1.0},
+        "layer": {"width": 4, "activation": "RELU"},
+    }
+    path = tmp_path / "again.yaml"
+    path.write_text(text)
+    assert parsed("--config", str(path)).config_text == text
+    with pytest.raises(
+        InputError, match=r"network\.init_args\.activation takes one of GELU, RELU, got 'TANH'"
+    ):
+        parsed(*network, "--model.network.activation", "TANH")
+
+
+class OwnDate(OwnOptions):
+    """A network whose option no config can have."""
+
+    def __init__(self, inputs: NetworkInputs, since: date = date(2020, 1, 2)) -> None:
+        super().__init__(inputs)
+
+
+@pytest.mark.filterwarnings("ignore::jsonargparse._util.JsonargparseWarning")
+def test_an_option_that_no_config_can_have_is_an_error_before_the_run(
+    parsed: Callable[..., RankingCLI],
+) -> None:
+    with pytest.raises(
+        InputError, match=r"^model\.network\.init_args\.since is 2020-01-02, which no config can"
+    ):
+        parsed("--model.network", f"{__name__}.OwnDate")
