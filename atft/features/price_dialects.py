@@ -4,6 +4,7 @@ Three shapes: one row a date and code (``DIALECTS``), two header rows of prices 
 date and a column a code. What a file does not say is never guessed: a header that fits nothing raises.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +72,10 @@ IGNORED = ("dividends", "stock splits", "capital gains", "repaired?", "average")
 """Of files with two header rows, what is no price."""
 LEVELS = ("", "price", "ticker", "tickers", "symbol", "symbols", "attributes", "code")
 """What stands at the beginning of a second header row, where a row of prices has its date."""
+_ADJUSTED_NAME = re.compile(
+    "adjusted|(split)?adj(usted|ustment)?({0})+|({0})+adj(usted)?".format("clos(e|ing)|price|prc")
+)
+"""Letters of other names of an adjusted close: Adj. Close, closeadj, Adjusted Closing Price."""
 MIN_WIDE_CODES = 2
 WRITTEN_HERE = {
     "a list of ranked stocks": ("date", "rank", "code", "rank_before"),
@@ -113,6 +118,11 @@ def plain_name(name: str) -> str:
     return name.strip().casefold()
 
 
+def is_adjusted_close(name: str) -> bool:
+    """Whether a column's name says that it has adjusted closes, however it is written."""
+    return _ADJUSTED_NAME.fullmatch(re.sub("[^a-z]", "", plain_name(name))) is not None
+
+
 def use_adjusted_close(prices: dict[str, T]) -> None:
     """Let an adjusted close be the close where there is no other."""
     if ADJUSTED in prices and "close" not in prices:
@@ -146,6 +156,8 @@ def layout_of(path: Path, names: Sequence[str], second: Sequence[str], columns: 
     # Without case: of names that differ in it the one in lower case, else the first.
     by_name = {plain_name(name): name for name in reversed(names)}
     by_name |= {name: name for name in names if name == plain_name(name)}
+    for name in filter(is_adjusted_close, names):
+        by_name.setdefault(ADJUSTED, name)
     chosen = _chosen_columns(path, columns, by_name)
     for dialect in DIALECTS:
         known = _known_columns(dialect.roles, by_name)
@@ -169,7 +181,7 @@ def _chosen_columns(path: Path, columns: Mapping[str, str], by_name: Mapping[str
             )
     chosen = {role: by_name[plain_name(name)] for role, name in columns.items()}
     # Beside another close, a chosen close that is adjusted: the bar's other prices are those of the unadjusted one.
-    if plain_name(chosen.get("close", "")) in PLAIN[ADJUSTED] and "close" in by_name:
+    if is_adjusted_close(chosen.get("close", "")) and "close" in by_name:
         chosen[ADJUSTED] = chosen.pop("close")
     return chosen
 

@@ -91,6 +91,21 @@ def test_an_adjusted_close_alone_is_the_close() -> None:
     assert pairs.bars == {"A": {"close": "1"}, "B": {"close": "2"}}
 
 
+@pytest.mark.parametrize(
+    "name", ["Adj. Close", "closeadj", "adj-close", "Adjusted", "Adjusted Closing Price"]
+)
+def test_an_adjusted_close_is_known_however_its_name_is_written(name: str) -> None:
+    for found in (layout(f"date,code,close,{name}"), layout(f"date,code,close,{name}", close=name)):
+        assert (found.bars[""], found.unused) == ({"close": "close", "adjusted_close": name}, ())
+
+
+@pytest.mark.parametrize(
+    "name", ["closeunadj", "adj_factor", "price_adj_factor", "adj_open", "AdjustmentFactor"]
+)
+def test_what_else_is_about_adjustment_is_no_adjusted_close(name: str) -> None:
+    assert layout(f"date,code,close,{name}").unused == (name,)
+
+
 def test_a_wide_table_has_the_price_that_its_file_is_named_for() -> None:
     assert layout("Date,A,B", path="volume.csv").bars == {"A": {"volume": "A"}, "B": {"volume": "B"}}
     assert layout("Date,A,B", path="Adj Close.csv").prices == ("adjusted_close",)
