@@ -123,9 +123,14 @@ def is_adjusted_close(name: str) -> bool:
     return _ADJUSTED_NAME.fullmatch(re.sub("[^a-z]", "", plain_name(name))) is not None
 
 
-def use_adjusted_close(prices: dict[str, T]) -> None:
-    """Let an adjusted close be the close where there is no other."""
+def use_adjusted_close(path: Path, prices: dict[str, T]) -> None:
+    """Let an adjusted close be the close where there is no other; beside an open it raises InputError."""
     if ADJUSTED in prices and "close" not in prices:
+        if "open" in prices:
+            raise InputError(
+                f"{path}: an adjusted close and an open, but no close to adjust the open by; add it, or if all "
+                f"prices are adjusted, name the column close, {columns_option('close')}"
+            )
         prices["close"] = prices.pop(ADJUSTED)
 
 
@@ -165,8 +170,8 @@ def layout_of(path: Path, names: Sequence[str], second: Sequence[str], columns: 
         # and the first would hide an adjusted close or a sector that it has no name for.
         if dialect.roles is not PLAIN and known.keys().isdisjoint((*PRICES, ADJUSTED)):
             continue
-        column_of = known | chosen
-        use_adjusted_close(column_of)
+        column_of = {role: name for role, name in known.items() if name not in chosen.values()} | chosen
+        use_adjusted_close(path, column_of)
         if column_of.keys() >= set(dialect.needs):
             return _of_rows(path, dialect, column_of, names)
     return _wide(path, names, _known_columns({"date": PLAIN["date"]}, by_name) | chosen)
@@ -228,7 +233,7 @@ def _of_pairs(path: Path, names: Sequence[str], second: Sequence[str]) -> Layout
                 raise InputError(f"{path}: two columns are {price} of {code}; rename or drop one")
             bar[role] = str(column)
     for bar in bars.values():
-        use_adjusted_close(bar)
+        use_adjusted_close(path, bar)
     if not any("close" in bar for bar in bars.values()):
         raise _unknown(path, "close", names)
     return Layout("yfinance, two header rows", "0", None, bars)

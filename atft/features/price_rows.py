@@ -87,7 +87,7 @@ def read_price_rows(path: Path, columns: Mapping[str, str]) -> PriceRows:
     )
     names = list(dict.fromkeys(name for part in parts for name in part.prices))
     prices = {name: _column(parts, name) for name in names}
-    use_adjusted_close(prices)
+    use_adjusted_close(path, prices)
     if "close" not in prices:
         raise InputError(
             f"{path}: no file has closes, by their names they have {listed(names)}; add close.csv"

@@ -106,6 +106,17 @@ def test_what_else_is_about_adjustment_is_no_adjusted_close(name: str) -> None:
     assert layout(f"date,code,close,{name}").unused == (name,)
 
 
+def test_a_bar_whose_only_close_is_adjusted_raises_unless_it_is_named() -> None:
+    header = "Date,Ticker,Open,High,Low,Adj Close,Volume"
+    for names in ((header,), ("Price,Open,Adj Close", "Ticker,A,A")):
+        with pytest.raises(
+            InputError, match=r"^p\.csv: an adjusted close and an open, but no close to adjust"
+        ):
+            layout(*names)
+    bar = layout(header, close="Adj Close").bars[""]
+    assert bar["close"] == "Adj Close" and "adjusted_close" not in bar
+
+
 def test_a_wide_table_has_the_price_that_its_file_is_named_for() -> None:
     assert layout("Date,A,B", path="volume.csv").bars == {"A": {"volume": "A"}, "B": {"volume": "B"}}
     assert layout("Date,A,B", path="Adj Close.csv").prices == ("adjusted_close",)
