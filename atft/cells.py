@@ -23,6 +23,8 @@ TEXT, NUMBER = pa.string(), pa.float32()
 _EXACT = {pa.float16(): 2**11, NUMBER: 2**24, pa.float64(): 2**53}
 MIN_ROWS_PER_CODE = 1.5
 """Of a panel; where codes have fewer, most appear once and have no past."""
+_UNKNOWN = pa.array(["na", "n/a", "#na", "#n/a", "#n/a n/a", "<na>", "null", "none", "-", "--", "."])
+"""What R, spreadsheets, terminals and databases write for an unknown number, in lower case; NaN is a number."""
 _WHOLE = re.compile(r"([0-9]+)\.0+")
 
 
@@ -100,7 +102,10 @@ def find_sorted(ascending: NDArray[Any], wanted: NDArray[Any]) -> tuple[NDArray[
 
 
 def read_numbers(column: pa.Array, cells: CellRange, as_type: pa.DataType = NUMBER) -> pa.Array:
-    """Read numbers, or texts of numbers, as float32 or ``as_type``; empty texts are null, other cells raise."""
+    """Read numbers, or texts of numbers, as float32 or ``as_type``; other cells raise.
+
+    Empty texts are null, as are ``NA``, ``#N/A``, ``null``, ``-`` and the like.
+    """
     column = decoded(column)
     kind = column.type
     if kind == as_type:
@@ -155,10 +160,15 @@ def _parsed(column: pa.Array, cells: CellRange) -> pa.Array:
     text = pc.utf8_trim_whitespace(column.cast(TEXT))
     text = pc.if_else(pc.equal(text, ""), pa.scalar(None, TEXT), text)
     try:
-        return text.cast(pa.float64())
-    except pa.ArrowInvalid as error:
-        row = next(i for i, value in enumerate(text.to_pylist()) if not _is_number(value))
-        raise cells.fault(row, no_number(text[row].as_py()[:40])) from error
+        numbers = text.cast(pa.float64())
+    except pa.ArrowInvalid:  # only here, so that files of plain numbers do not pay for the comparison
+        text = pc.if_else(pc.is_in(pc.utf8_lower(text), _UNKNOWN), pa.scalar(None, TEXT), text)
+        try:
+            numbers = text.cast(pa.float64())
+        except pa.ArrowInvalid as error:
+            row = next(i for i, value in enumerate(text.to_pylist()) if not _is_number(value))
+            raise cells.fault(row, no_number(text[row].as_py()[:40])) from error
+    return pc.if_else(pc.is_nan(numbers), pa.scalar(None, pa.float64()), numbers)
 
 
 def _is_number(value: str | None) -> bool:

@@ -92,6 +92,13 @@ def test_a_number_is_the_same_float32_however_it_is_stored(column: pa.Array) -> 
     assert numbers.to_pylist() == [np.float32(1.1), None, np.float32(1e9)]
 
 
+@pytest.mark.parametrize(
+    "unknown", ["NA", "n/a", "#N/A", "#N/A N/A", "null", "None", "NaN", " - ", "--", "."]
+)
+def test_what_other_programs_write_for_an_unknown_number_is_null(unknown: str) -> None:
+    assert read_numbers(pa.array(["1.5", unknown, ""]), PLACE).to_pylist() == [1.5, None, None]
+
+
 def test_a_column_of_nulls_or_whole_numbers_is_a_column_of_numbers() -> None:
     assert read_numbers(pa.nulls(2), PLACE).to_pylist() == [None, None]
     assert read_numbers(pa.array([2**53 + 1]), PLACE).to_pylist() == [2.0**53]

@@ -9,9 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from jaxtyping import Int
-from pyarrow.csv import ConvertOptions
 
 from atft.cells import CellRange, is_text, read_codes, read_numbers
 from atft.csv_text import csv_batches, csv_delimiter, csv_fields, csv_file
@@ -91,7 +89,7 @@ def read_known_rows(file: Path, options: JoinOptions) -> KnownRows:
             one code were known on one day.
     """
     key = options.keys[1] if len(options.keys) > 1 else None
-    table = _read_table(file, key)
+    table = _read_table(file)
     names = table.column_names
     for name in (options.known, *([key] if key else [])):
         if name not in names:
@@ -152,8 +150,8 @@ def _is_numeric(column: pa.ChunkedArray) -> bool:
     return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind))
 
 
-def _read_table(file: Path, key: str | None) -> pa.Table:
-    """The whole file; of a CSV file as text, in which NA and its like are null but for the column of the codes."""
+def _read_table(file: Path) -> pa.Table:
+    """The whole file; of a CSV file as text."""
     if file.suffix.lower() in (".parquet", ".pq"):
         with open_parquet(file) as parquet:
             names = list(parquet.schema_arrow.names)
@@ -166,14 +164,7 @@ def _read_table(file: Path, key: str | None) -> pa.Table:
         check_unique(file, names)
         text.seek(0)
         types = dict.fromkeys(names, pa.string())
-        table = pa.Table.from_batches(csv_batches(text, types, delimiter), pa.schema(types))
-    unknown = pa.array(ConvertOptions().null_values)
-    for number, name in enumerate(names):
-        if name != key:  # NA is a ticker of Toronto
-            cells = table[name]
-            cells = pc.if_else(pc.is_in(cells, unknown), pa.scalar(None, pa.string()), cells)
-            table = table.set_column(number, name, cells)
-    return table
+        return pa.Table.from_batches(csv_batches(text, types, delimiter), pa.schema(types))
 
 
 def month_end_warning(known: DayNumbers, name: str) -> str:
