@@ -4,14 +4,13 @@ Three shapes: one row a date and code (``DIALECTS``), two header rows of prices 
 date and a column a code. What a file does not say is never guessed: a header that fits nothing raises.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
-from urllib.parse import unquote
 
 from atft.errors import InputError, check_unique, listed, nearest
+from atft.features.price_names import CODES, bare_stem, is_adjusted_close, plain_name, words_of
 
 T = TypeVar("T")
 PRICES = ("open", "high", "low", "close", "volume")
@@ -32,7 +31,6 @@ class Dialect(NamedTuple):
     """Roles without which it is another dialect; a missing code is the file's name."""
 
 
-CODES = ("code", "ticker", "symbol", "instrument", "ts_code", "name", "stock", "asset")
 INDEX = ("", "__index_level_0__", "unnamed: 0", "index")
 """Names of an index that has none: a frame's dates, where no column has them."""
 PLAIN: dict[str, tuple[str, ...]] = {
@@ -72,10 +70,6 @@ IGNORED = ("dividends", "stock splits", "capital gains", "repaired?", "average")
 """Of files with two header rows, what is no price."""
 LEVELS = ("", "price", "ticker", "tickers", "symbol", "symbols", "attributes", "code")
 """What stands at the beginning of a second header row, where a row of prices has its date."""
-_ADJUSTED_NAME = re.compile(
-    "adjusted|(split)?adj(usted|ustment)?({0})+|({0})+adj(usted)?".format("clos(e|ing)|price|prc")
-)
-"""Letters of other names of an adjusted close: Adj. Close, closeadj, Adjusted Closing Price."""
 MIN_WIDE_CODES = 2
 WRITTEN_HERE = {
     "a list of ranked stocks": ("date", "rank", "code", "rank_before"),
@@ -111,16 +105,6 @@ class Layout:
         others = [self.date, self.code, self.sector, self.period]
         prices = [column for bar in self.bars.values() for column in bar.values()]
         return list(dict.fromkeys(c for c in (*others, *prices) if c is not None))
-
-
-def plain_name(name: str) -> str:
-    """A column's name as the dialects write it: lower case, without spaces around it."""
-    return name.strip().casefold()
-
-
-def is_adjusted_close(name: str) -> bool:
-    """Whether a column's name says that it has adjusted closes, however it is written."""
-    return _ADJUSTED_NAME.fullmatch(re.sub("[^a-z]", "", plain_name(name))) is not None
 
 
 def use_adjusted_close(path: Path, prices: dict[str, T]) -> None:
@@ -251,13 +235,21 @@ def _wide(path: Path, names: Sequence[str], column_of: Mapping[str, str]) -> Lay
     unused = tuple(name for name in names if name != day and plain_name(name) in INDEX)
     codes = [name for name in names if name not in (day, *unused)]
     # A ticker may be LOW or OPEN; a table of which many columns are prices is another one that lacks its close.
-    known = [name for name in codes if plain_name(name) in {*PRICE_OF, *CODES, *PLAIN["sector"]}]
+    known = [name for name in codes if words_of(name) & {*PRICE_OF} or plain_name(name) in (*CODES, "sector")]
     if len(column_of) > 1 or len(codes) < MIN_WIDE_CODES or 4 * len(known) >= len(codes):
         raise _unknown(path, "close", names)
     check_unique(path, [name.strip() for name in codes])
-    price = PRICE_OF.get(plain_name(bare_stem(path)), "close")
+    price = _price_of_file(path)
     bars = {name.strip(): {price: name} for name in codes}
     return Layout("wide table", day, None, bars, unused=tuple(filter(str.strip, unused)))
+
+
+def _price_of_file(path: Path) -> str:
+    """The price that a wide table's file is named for, as PX_VOLUME.csv and volume_2015.csv are, else close."""
+    stem = plain_name(bare_stem(path))
+    words = {stem} if stem in PRICE_OF else words_of(stem)
+    prices = {PRICE_OF[word] for word in words if word in PRICE_OF}
+    return prices.pop() if len(prices) == 1 else "close"
 
 
 def _unknown(path: Path, role: str, names: Sequence[str]) -> InputError:
@@ -273,23 +265,3 @@ def columns_option(*roles: str) -> str:
     """The option that names the columns of some roles, in a shell and in Python."""
     pairs = ", ".join(f"{role}: NAME" for role in roles)
     return f"--columns '{{{pairs}}}' (in Python FeatureOptions(columns=...))"
-
-
-def code_of_file(path: Path) -> tuple[str, str]:
-    """The one code of a file without a column of codes, and what says it: its folder in a partition, else its name.
-
-    ``code=AAPL/part-0.parquet`` is of AAPL, ``AAPL.csv`` too.
-    """
-    key, equals, value = path.parent.name.partition("=")
-    if equals and plain_name(key) in CODES:
-        return unquote(value), "folder"
-    return bare_stem(path), "file"
-
-
-def bare_stem(path: Path) -> str:
-    """A file's name without the suffixes of its format: AAPL of AAPL.csv.gz, brk.b of brk.b.txt."""
-    name = path.name
-    for suffix in (".gz", ".csv", ".txt", ".tsv", ".parquet", ".pq"):
-        if name.lower().endswith(suffix):
-            name = name[: -len(suffix)]
-    return name

@@ -3,8 +3,10 @@
 A file is Parquet where it begins as one or has its suffix, else CSV of commas, semicolons or tabs, gzipped or not.
 """
 
+import re
 from ast import literal_eval
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from itertools import chain, islice, repeat
 from pathlib import Path
@@ -14,7 +16,8 @@ import pyarrow as pa
 
 from atft.csv_text import csv_batches, csv_delimiter, csv_fields, csv_file
 from atft.errors import InputError
-from atft.features.price_dialects import LEVELS, Layout, layout_of, plain_name
+from atft.features.price_dialects import IGNORED, LEVELS, MIN_WIDE_CODES, PLAIN, PRICE_OF, Layout, layout_of
+from atft.features.price_names import plain_name
 from atft.panel_files import files_of_glob, is_hidden
 from atft.parquet import open_parquet, stream_columns
 
@@ -25,6 +28,8 @@ BLOCK_BYTES = 1 << 23
 """Of a CSV file: of a wide table a smaller block has few rows, and each column costs the same in each block."""
 MAX_HEADER_BYTES = 1 << 22
 NO_LAYOUT = Layout("empty file", "", None, {})
+_PRICE = "|".join(map(re.escape, sorted((*PRICE_OF, *IGNORED), key=len, reverse=True)))
+_PRICE_AND_CODE = re.compile(rf"({_PRICE})[_. ](.+)|(.+?)[_. ]({_PRICE})", re.I)
 
 
 def price_files(path: Path) -> list[Path]:
@@ -82,11 +87,14 @@ class PriceFile:
         with path.open("rb") as file:
             start = file.read(4)
         self._is_parquet = start == b"PAR1" or path.suffix.lower() in (".parquet", ".pq")
-        self._header = _parquet_header(path) if self._is_parquet else self._text_header()
+        header = _parquet_header(path) if self._is_parquet else self._text_header()
+        self._header = header if columns else _split_names(header)
         names = self._header.names
         self.empty = not names or not self._header.has_rows
         """There is no row, as in a vendor's files of stocks that never traded."""
         self.layout = layout_of(path, names, self._header.second, columns) if names else NO_LAYOUT
+        if self._header is not header:
+            self.layout = replace(self.layout, dialect="a price and a code in each name")
 
     def label(self, column: str) -> str:
         """A column of the layout as messages name it."""
@@ -106,7 +114,7 @@ class PriceFile:
             return
         # Text stays text until it is read as what it must be, so that "0050" is a code and a bad number is named.
         types = dict.fromkeys(stored, pa.string())
-        how = (header.delimiter, header.stored, header.lines)
+        how = (header.delimiter, [str(number) for number in range(len(header.stored))], header.lines)
         with csv_file(self.path) as text:
             for batch in csv_batches(text, types, *how, block_bytes=BLOCK_BYTES):
                 yield batch.rename_columns(columns)
@@ -142,6 +150,20 @@ def _parquet_header(path: Path) -> Header:
     names = ["" if name.startswith("__index_level_") else name for name in day]
     firsts, seconds = zip(*pairs.values(), strict=True)
     return Header([*names, *firsts], ["" for _ in day] + [*seconds], [*day, *pairs])
+
+
+def _split_names(header: Header) -> Header:
+    """The header with prices and codes apart where each name but the date's joins them: Close_AAPL, AAPL.Close."""
+    found = [plain_name(name) not in PRICE_OF and _PRICE_AND_CODE.fullmatch(name) for name in header.names]
+    pairs = {number: (m[1] or m[4], m[2] or m[3]) for number, m in enumerate(found) if m}
+    day = next((number for number in range(len(found)) if number not in pairs), 0)
+    if header.second or len(found) != 1 + len(pairs) or plain_name(header.names[day]) not in PLAIN["date"]:
+        return header
+    prices, codes = zip(*pairs.values(), strict=True)
+    if len(set(codes)) < MIN_WIDE_CODES:  # Price Open, Price Close
+        return header
+    stored = [header.stored[number] for number in (day, *pairs)]
+    return header._replace(names=[header.names[day], *prices], second=["", *codes], stored=stored)
 
 
 def _pair(name: str) -> tuple[str, str] | None:

@@ -19,12 +19,11 @@ from atft.features.price_dialects import (
     DAILY,
     PRICES,
     check_columns,
-    code_of_file,
     columns_option,
-    plain_name,
     use_adjusted_close,
 )
 from atft.features.price_files import PriceFile, price_files
+from atft.features.price_names import code_of_file, plain_name
 
 MAX_REPEATED_SHARE = 0.25
 """Rows that repeat a date: above it they are of several stocks, whose codes no column is known to have."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from atft.errors import InputError
-from atft.features.price_dialects import Layout, bare_stem, check_columns, code_of_file, layout_of
+from atft.features.price_dialects import Layout, check_columns, layout_of
 
 
 def layout(header: str, second: str = "", path: str = "p.csv", **columns: str) -> Layout:
@@ -26,6 +26,7 @@ def layout(header: str, second: str = "", path: str = "p.csv", **columns: str) -
         ("timestamp,open,high,low,close,adjusted_close,volume", "daily bars"),
         ("ts_code,trade_date,open,high,low,close,vol", "daily bars"),
         (" DATE ,OPEN,HIGH,LOW,CLOSE", "daily bars"),
+        ("date,1. open,2. high,3. low,4. close,5. volume", "daily bars"),
         ("date,ticker,close,volume", "closes"),
         ("date,ticker,adj close", "closes"),
         (",A,MSFT,LOW,O,T", "wide table"),
@@ -121,6 +122,9 @@ def test_a_wide_table_has_the_price_that_its_file_is_named_for() -> None:
     assert layout("Date,A,B", path="volume.csv").bars == {"A": {"volume": "A"}, "B": {"volume": "B"}}
     assert layout("Date,A,B", path="Adj Close.csv").prices == ("adjusted_close",)
     assert layout("Date,A,B", path="spx.csv").prices == ("close",)
+    for name in ("PX_VOLUME.csv", "volume_2015.csv.gz", "sp500-volume.parquet"):
+        assert layout("Date,A,B", path=name).prices == ("volume",)
+    assert layout("Date,A,B", path="low_vol_stocks.csv").prices == ("close",), "two prices are none"
 
 
 @pytest.mark.parametrize(
@@ -139,6 +143,8 @@ def test_a_wide_table_has_the_price_that_its_file_is_named_for() -> None:
         ("date,AAPL,AAPL", "", "two columns are named 'AAPL'; rename or drop one"),
         ("date,AAPL,AAPL ", "", "two columns are named 'AAPL'; rename or drop one"),
         ("date,AAPL", "", "no column 'close'"),
+        ("Date,TRDPRC_1,OPEN_PRC,HIGH_1,LOW_1,ACVOL_UNS", "", "no column 'close'"),
+        ("Date,Close/Last,Volume,Open", "", "no column 'close'"),
         ("Price,Close,Close", "Ticker,A,A", "two columns are Close of A; rename or drop one"),
         ("Price,Open,High", "Ticker,A,A", "no column 'close'"),
         ("Price,Close,x", "Ticker,A,B", "two header rows, and none has prices only"),
@@ -179,29 +185,3 @@ def test_columns_are_roles_without_case_and_must_be_there() -> None:
         layout("Price,Close", "Ticker,A", close="Close")
     with pytest.raises(InputError, match="columns has no 'clos'; did you mean 'close'"):
         check_columns({"clos": "Adj Close"})
-
-
-def test_a_stem_is_without_the_suffixes_of_a_format() -> None:
-    stems = {
-        "AAPL.csv": "AAPL",
-        "brk.b.us.TXT": "brk.b.us",
-        "A.csv.gz": "A",
-        "7203.T.parquet": "7203.T",
-        "x": "x",
-    }
-    assert {name: bare_stem(Path(name)) for name in stems} == stems
-
-
-@pytest.mark.parametrize(
-    ("path", "code"),
-    [
-        ("prices/AAPL.csv.gz", ("AAPL", "file")),
-        ("prices/code=AAPL/part-0.parquet", ("AAPL", "folder")),
-        ("prices/Ticker=BRK%2FB/9733458879e8.parquet", ("BRK/B", "folder")),
-        ("prices/year=2015/AAPL.parquet", ("AAPL", "file")),
-    ],
-)
-def test_a_file_without_codes_is_of_its_folder_in_a_partition_and_else_of_its_name(
-    path: str, code: tuple[str, str]
-) -> None:
-    assert code_of_file(Path(path)) == code

@@ -102,3 +102,28 @@ def test_a_damaged_gzip_file_is_one_line(tmp_path: Path) -> None:
         (tmp_path / "p.csv.gz").write_bytes(damaged)
         with pytest.raises(InputError, match=r"p\.csv\.gz: not readable as CSV \(.*\); write it again"):
             rows(tmp_path / "p.csv.gz")
+
+
+@pytest.mark.parametrize(
+    "names", [["Close_A", "Adj Close_A", "Close_B"], ["A.Close", "A.Adj Close", "B.Close"]]
+)
+@pytest.mark.parametrize("day", [0, 3])
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_name_of_a_price_and_a_code_is_two_header_rows_in_one(
+    names: list[str], day: int, suffix: str, tmp_path: Path
+) -> None:
+    cells = {"Date": ["2015-01-05"], **{name: [str(n)] for n, name in enumerate(names, 1)}}
+    order = [*names[:day], "Date", *names[day:]]
+    frame, path = pl.DataFrame(cells).select(order), tmp_path / f"p{suffix}"
+    frame.write_csv(path) if suffix == ".csv" else frame.write_parquet(path)
+    file = PriceFile(path, {})
+    (batch,) = file.batches()
+    bars = {code: {p: batch[c].to_pylist() for p, c in bar.items()} for code, bar in file.layout.bars.items()}
+    assert bars == {"A": {"close": ["1"], "adjusted_close": ["2"]}, "B": {"close": ["3"]}}
+    assert batch[file.layout.date].to_pylist() == ["2015-01-05"]
+
+
+def test_prices_named_with_a_word_are_no_code(tmp_path: Path) -> None:
+    (tmp_path / "p.csv").write_text("Date,Price Open,Price Close\n2015-01-05,1,2\n")
+    with pytest.raises(InputError, match="no column 'close'"):
+        PriceFile(tmp_path / "p.csv", {})
