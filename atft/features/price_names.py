@@ -1,6 +1,7 @@
 """What the names of price columns, files and folders say, however they are written."""
 
 import re
+from itertools import takewhile
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -30,11 +31,12 @@ def words_of(name: str) -> set[str]:
 def code_of_file(path: Path) -> tuple[str, str]:
     """The one code of a file without a column of codes, and what says it: its folder in a partition, else its name.
 
-    ``code=AAPL/part-0.parquet`` is of AAPL, ``AAPL.csv`` too.
+    ``code=AAPL/year=2015/part-0.parquet`` is of AAPL, ``AAPL.csv`` too.
     """
-    key, equals, value = path.parent.name.partition("=")
-    if equals and plain_name(key) in CODES:
-        return unquote(value), "folder"
+    for folder in takewhile(lambda folder: "=" in folder.name, path.parents):
+        key, _, value = folder.name.partition("=")
+        if plain_name(key) in CODES:
+            return unquote(value), "folder"
     return bare_stem(path), "file"
 
 

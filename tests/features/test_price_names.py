@@ -25,6 +25,8 @@ def test_a_stem_is_without_the_suffixes_of_a_format() -> None:
         ("prices/code=AAPL/part-0.parquet", ("AAPL", "folder")),
         ("prices/Ticker=BRK%2FB/9733458879e8.parquet", ("BRK/B", "folder")),
         ("prices/year=2015/AAPL.parquet", ("AAPL", "file")),
+        ("prices/code=AAPL/year=2015/part-0.parquet", ("AAPL", "folder")),
+        ("code=AAPL/prices/MSFT.parquet", ("MSFT", "file")),
     ],
 )
 def test_a_file_without_codes_is_of_its_folder_in_a_partition_and_else_of_its_name(
