@@ -70,7 +70,7 @@ IGNORED = ("dividends", "stock splits", "capital gains", "repaired?", "average")
 """Of files with two header rows, what is no price."""
 LEVELS = ("", "price", "ticker", "tickers", "symbol", "symbols", "attributes", "code")
 """What stands at the beginning of a second header row, where a row of prices has its date."""
-MIN_WIDE_CODES = 2
+WIDE, MIN_WIDE_CODES = "wide table", 2
 WRITTEN_HERE = {
     "a list of ranked stocks": ("date", "rank", "code", "rank_before"),
     "predictions": ("date", "code", "horizon", "score"),
@@ -241,7 +241,7 @@ def _wide(path: Path, names: Sequence[str], column_of: Mapping[str, str]) -> Lay
     check_unique(path, [name.strip() for name in codes])
     price = _price_of_file(path)
     bars = {name.strip(): {price: name} for name in codes}
-    return Layout("wide table", day, None, bars, unused=tuple(filter(str.strip, unused)))
+    return Layout(WIDE, day, None, bars, unused=tuple(filter(str.strip, unused)))
 
 
 def _price_of_file(path: Path) -> str:

@@ -18,6 +18,7 @@ from atft.features.price_dialects import (
     ADJUSTED,
     DAILY,
     PRICES,
+    WIDE,
     check_columns,
     columns_option,
     use_adjusted_close,
@@ -92,7 +93,7 @@ def read_price_rows(path: Path, columns: Mapping[str, str]) -> PriceRows:
             f"{path}: no file has closes, by their names they have {listed(names)}; add close.csv"
         )
     # Wide tables, each of one price: a row has its prices in several files.
-    if len({file.layout.prices for file in filled}) > 1:
+    if len(filled) > 1 and filled[0].layout.dialect == WIDE:
         date, code, prices = _joined(path, date, code, prices)
         sector = ([], np.full(len(date), -1, dtype=np.int32))
     if ADJUSTED in prices:
@@ -108,7 +109,7 @@ def _check_one_dialect(files: Sequence[PriceFile]) -> None:
     first = files[0].layout
     for file in files:
         layout = file.layout
-        wide = layout.dialect == first.dialect == "wide table"
+        wide = layout.dialect == first.dialect == WIDE
         if not wide and (layout.dialect, layout.prices) != (first.dialect, first.prices):
             raise InputError(
                 f"{file.path}: {layout.dialect} of {', '.join(layout.prices)}, but {files[0].path} is "
@@ -214,7 +215,9 @@ def _joined(
         if len(known) and count.max() > 1:
             twice = divmod(int(count.argmax()), len(code[0]))
             where = f"{code[0][twice[1]]} on {date_of(days[twice[0]])}"
-            raise InputError(f"{path}: two cells are the {name} of {where}; drop one")
+            raise InputError(
+                f"{path}: two cells are the {name} of {where}; drop one, or name each file by its price: volume.csv"
+            )
         joined[name] = np.full(len(some), np.nan, dtype=np.float32)
         joined[name][cell[known]] = values[known]
         some[cell[known]] = True

@@ -145,6 +145,14 @@ def test_a_cell_twice_in_wide_tables_raises(frame: pl.DataFrame, tmp_path: Path)
     assert "two cells are the open of AAPL on 2015-03-02; drop one" in fault(tmp_path)
 
 
+def test_two_wide_tables_of_one_price_are_no_duplicate_rows(frame: pl.DataFrame, tmp_path: Path) -> None:
+    closes(frame, tmp_path).rename(tmp_path / "PX_LAST.csv")
+    (tmp_path / "market_cap.csv").write_bytes((tmp_path / "PX_LAST.csv").read_bytes())
+    assert "two cells are the close of AAPL on 2015-03-02; drop one, or name each file by its" in fault(
+        tmp_path
+    )
+
+
 def test_a_folder_partitioned_by_code_is_read_as_its_rows(frame: pl.DataFrame, tmp_path: Path) -> None:
     frame.write_parquet(tmp_path / "whole.parquet")
     for (code,), rows in frame.group_by("code"):
