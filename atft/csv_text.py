@@ -13,6 +13,7 @@ import pyarrow as pa
 from atft.errors import InputError, one_line
 
 GZIP = b"\x1f\x8b"
+NO_TEXT = "neither UTF-8 text (plain or gzipped) nor Parquet; write it as one of them"
 
 
 @contextmanager
@@ -30,7 +31,7 @@ def csv_file(path: Path, remedy: str = "write it again") -> Iterator[BinaryIO]:
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text; write it again") from error
+        raise InputError(f"{path}: {NO_TEXT}") from error
     except (pa.ArrowException, OSError, EOFError, zlib.error, csv.Error) as error:
         raise InputError(f"{path}: not readable as CSV ({one_line(error)}); {remedy}") from error
 

@@ -64,5 +64,5 @@ def test_a_fault_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
         list(csv_batches(file, {"a": TEXT}, ","))
     with pytest.raises(InputError, match="none: no such file"), csv_file(tmp_path / "none"):
         pass
-    with pytest.raises(InputError, match="f: not UTF-8 text"), csv_file(tmp_path / "f"):
+    with pytest.raises(InputError, match="f: neither UTF-8 text"), csv_file(tmp_path / "f"):
         b"\xff".decode()

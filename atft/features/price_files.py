@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from atft.csv_text import csv_batches, csv_delimiter, csv_fields, csv_file
+from atft.csv_text import NO_TEXT, csv_batches, csv_delimiter, csv_fields, csv_file
 from atft.errors import InputError
 from atft.features.price_dialects import IGNORED, LEVELS, MIN_WIDE_CODES, PLAIN, PRICE_OF, Layout, layout_of
 from atft.features.price_names import plain_name
@@ -53,6 +53,13 @@ def price_files(path: Path) -> list[Path]:
         what = "no CSV or Parquet file in it" if path.is_dir() else "no such file"
         raise InputError(f"{path}: {what}; give the Parquet or CSV file of the prices, a folder or a glob")
     return files
+
+
+def other_files(path: Path) -> list[str]:
+    """Names of the visible files below a folder that `price_files` does not read, such as MSFT.csv.zip."""
+    files = path.rglob("*") if path.is_dir() else ()
+    shown = (f for f in files if f.is_file() and not f.name.startswith("_") and not is_hidden(f, path))
+    return sorted(f.name for f in shown if not f.name.lower().endswith(SUFFIXES))
 
 
 class Header(NamedTuple):
@@ -126,7 +133,7 @@ class PriceFile:
             filled = ((number, text) for number, line in enumerate(lines, 1) if (text := line.strip(b"\r\n")))
             ends, texts = zip(*islice(chain(filled, repeat((0, b""))), 4), strict=True)
             if b"\0" in texts[0]:
-                raise InputError(f"{self.path}: not UTF-8 text; write it again")
+                raise InputError(f"{self.path}: {NO_TEXT}")
             first = texts[0].decode("utf-8-sig")
             second, third, fourth = (text.decode(errors="replace") for text in texts[1:])
             delimiter = csv_delimiter(first)

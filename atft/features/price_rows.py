@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from atft.cells import CellRange, first_true, read_codes, read_names, read_numbers, sorted_texts
 from atft.dates import DayReader, date_of
-from atft.errors import InputError, check_unique, listed
+from atft.errors import InputError, check_unique, counted, first_of, listed
 from atft.features.price_dialects import (
     ADJUSTED,
     DAILY,
@@ -23,7 +23,7 @@ from atft.features.price_dialects import (
     columns_option,
     use_adjusted_close,
 )
-from atft.features.price_files import PriceFile, price_files
+from atft.features.price_files import PriceFile, other_files, price_files
 from atft.features.price_names import code_of_file, plain_name
 
 MAX_REPEATED_SHARE = 0.25
@@ -261,4 +261,6 @@ def _line(path: Path, files: Sequence[PriceFile], empty: int, codes: int, missin
     if layout.unused:
         shown = ", ".join(layout.unused[:4]) + (", ..." if len(layout.unused) > 4 else "")
         facts.append(f"not read: {shown}")
+    if others := other_files(path):
+        facts.append(f"{counted(len(others), 'file')} of another format not read: {first_of(others, 3)}")
     return f"{path}: {'; '.join(facts)}"

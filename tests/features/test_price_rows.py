@@ -74,6 +74,14 @@ def test_the_line_says_what_was_taken_for_what_and_what_was_not_read(
     assert line.endswith("p.csv: daily bars; code = Symbol, volume = Vol; not read: note, vwap")
 
 
+def test_files_of_a_folder_that_are_not_read_are_named(frame: pl.DataFrame, tmp_path: Path) -> None:
+    plain(frame, tmp_path)
+    for name in ("_SUCCESS", ".prices.csv.crc", "MSFT.csv.zip", "README.md"):
+        (tmp_path / name).write_text("x")
+    assert read(tmp_path).layout.endswith("; 2 files of another format not read: MSFT.csv.zip, README.md")
+    assert "another format" not in read(tmp_path / "prices.csv").layout
+
+
 def test_an_adjusted_close_adjusts_the_whole_bar_and_the_volume_the_other_way(
     frame: pl.DataFrame, tmp_path: Path
 ) -> None:

@@ -194,10 +194,13 @@ def test_a_bad_number_in_a_csv_is_named(tmp_path: Path) -> None:
             "Expected 8 columns, got 7",
         ),
         (lambda text: text.replace("banks", "b\xe4nks"), "not readable as CSV (In CSV column #7"),
-        (lambda text: text.replace("date", "d\xe4te"), "not UTF-8 text; write it again"),
+        (
+            lambda text: text.replace("date", "d\xe4te"),
+            "neither UTF-8 text (plain or gzipped) nor Parquet; write it",
+        ),
         (lambda text: text.split("\n")[0] + "\n", "no rows; give a file with prices"),
         (lambda text: "", "no rows; give a file with prices"),
-        (lambda text: "\x00" * 100, "not UTF-8 text; write it again"),
+        (lambda text: "\x00" * 100, "neither UTF-8 text (plain or gzipped) nor Parquet; write it"),
     ],
 )
 def test_a_damaged_csv_is_one_line(tmp_path: Path, edit: Callable[[str], str], said: str) -> None:
