@@ -60,6 +60,11 @@ DIALECTS = (
         "Qlib",
         {"date": ("datetime", "date"), "code": ("instrument", "symbol")} | {p: (f"${p}",) for p in PRICES},
     ),
+    Dialect(
+        "Tushare (on mainland exchanges a volume counts lots of 100 shares)",
+        PLAIN | {"date": ("trade_date",), "code": ("ts_code",), "volume": ("vol",)},
+        ("date", "code", *BAR, "volume"),
+    ),
     Dialect("yfinance", PLAIN | {ADJUSTED: ("adj close",)}, ("date", *BAR, "volume", ADJUSTED)),
     Dialect("daily bars", PLAIN, ("date", *BAR)),
     Dialect("closes", PLAIN, ("date", "close")),

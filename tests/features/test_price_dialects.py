@@ -24,7 +24,10 @@ def layout(header: str, second: str = "", path: str = "p.csv", **columns: str) -
         ("instrument,datetime,$open,$close,$high,$low,$volume,$factor", "Qlib"),
         ("Date,Open,High,Low,Close,Adj Close,Volume", "yfinance"),
         ("timestamp,open,high,low,close,adjusted_close,volume", "daily bars"),
-        ("ts_code,trade_date,open,high,low,close,vol", "daily bars"),
+        (
+            "ts_code,trade_date,open,high,low,close,vol",
+            "Tushare (on mainland exchanges a volume counts lots of 100 shares)",
+        ),
         (" DATE ,OPEN,HIGH,LOW,CLOSE", "daily bars"),
         ("date,1. open,2. high,3. low,4. close,5. volume", "daily bars"),
         ("date,ticker,close,volume", "closes"),
