@@ -13,7 +13,20 @@ from atft.features.exchange_sessions import session_line
 from atft.features.options import FeatureOptions
 from atft.features.price_dialects import PRICES
 from atft.features.prices import EMPTY, PriceGrid
-from atft.trading_days import TradingDays, find_trading_days
+from atft.trading_days import TradingDays, find_trading_days, usual_weekdays
+
+SHIFTED_WEEKS = {
+    (
+        0,
+        1,
+        2,
+        3,
+        6,
+    ): "WARNING dates from Sunday to Thursday: right in Riyadh or Cairo; elsewhere they are a day early, "
+    "as Tokyo's midnights are in UTC",
+    (1, 2, 3, 4, 5): "WARNING dates from Tuesday to Saturday: no exchange trades so, they are a day late",
+}
+"""Weekdays, 0 for Monday -> what they mean. Features and labels stay right, columns joined by date do not."""
 
 
 class DateCounts(NamedTuple):
@@ -48,8 +61,14 @@ def trading_days(
         kind=" with new prices",
     )
     if options.exchange is None:
-        return days
+        return replace(days, findings=(*days.findings, *_shifted_week(dates, counts)))
     return replace(days, findings=(*days.findings, session_line(dates, options.exchange)))
+
+
+def _shifted_week(dates: list[date], counts: DateCounts) -> list[str]:
+    """A line where the week's five days are those of nearly all exchanges moved by one."""
+    usual = usual_weekdays(np.array([day.weekday() for day in dates]), counts.stocks)
+    return [line for week, line in SHIFTED_WEEKS.items() if np.flatnonzero(usual).tolist() == list(week)]
 
 
 def move_to_calendar(

@@ -274,3 +274,14 @@ def test_the_sessions_of_an_exchange_are_one_more_line(clean: pl.DataFrame, tmp_
     (line,) = found.notes
     assert line.startswith("calendar XNYS: ") and "dates that are no session: " in line
     assert found.close is prices.close
+
+
+@pytest.mark.parametrize(
+    ("days_later", "said"),
+    [(-1, "WARNING dates from Sunday to Thursday"), (0, None), (1, "WARNING dates from Tuesday to Saturday")],
+)
+def test_dates_that_are_all_a_day_early_or_late_are_warned_of(
+    days_later: int, said: str | None, clean: pl.DataFrame, tmp_path: Path
+) -> None:
+    notes = grid(clean.with_columns(pl.col("date").dt.offset_by(f"{days_later}d")), tmp_path).notes
+    assert [note.startswith(said) for note in notes] == [True] if said else not notes
