@@ -5,6 +5,7 @@ Lightning and Polars cost seconds and are imported by the commands that need the
 """
 
 import argparse
+import logging
 import os
 import re
 import sys
@@ -157,6 +158,8 @@ def _dispatch(name: str, rest: list[str]) -> int:
     if name in ("configs", "completion"):  # nothing is computed
         rest = take_options(rest, "--threads")[1]
     defer_imports()
+    # Lightning imports it; it warns of a home folder in which it cannot write.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     if name in FROM_PRICES and "--prices" in options:
         from atft.commands.from_prices import words_of_panel
 

@@ -1,5 +1,6 @@
 """The dispatcher: fast help, one-line errors, threads known before heavy imports."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -44,6 +45,16 @@ def test_a_deleted_current_folder_is_named(
     monkeypatch.chdir(tmp_path)
     expected = "atft: error: the current folder does not exist any more; change to one that does\n"
     assert capsys.readouterr().err == expected
+
+
+def test_matplotlib_is_kept_from_warning_of_a_home_folder_that_takes_no_files(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    logger = logging.getLogger("matplotlib")
+    monkeypatch.setattr(logger, "level", logger.level)
+    logger.setLevel(logging.NOTSET)
+    assert main(["configs"]) == 0
+    assert not logger.isEnabledFor(logging.WARNING)
 
 
 def test_an_error_of_a_file_whose_name_is_bytes_names_it_as_text(capsys: pytest.CaptureFixture[str]) -> None:

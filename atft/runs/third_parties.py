@@ -1,4 +1,4 @@
-"""Messages of Lightning, torch, TensorBoard and Matplotlib that would only disturb our lines, kept back."""
+"""Messages of Lightning, torch and TensorBoard that would only disturb our lines, kept back."""
 
 import logging
 import threading
@@ -23,8 +23,8 @@ IGNORED_WARNINGS = (
     ".*Be aware that when using `ckpt_path`.*",  # only training selects and stops; scoring needs the weights
 )
 """Messages of third parties that would only disturb our lines, each with its reason."""
-LOGGERS = ("lightning.pytorch", "lightning.fabric", "matplotlib")
-"""Loggers of which errors alone are shown; Matplotlib's warns of a home folder in which it cannot write."""
+LOGGERS = ("lightning.pytorch", "lightning.fabric")
+"""Loggers of which errors alone are shown."""
 
 
 def _print_thread_error(args: threading.ExceptHookArgs) -> None:

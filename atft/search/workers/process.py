@@ -1,6 +1,7 @@
 """The processes that a sweep starts: their command line, their entry, and a worker that is restarted."""
 
 import argparse
+import logging
 import os
 import signal
 import subprocess
@@ -38,6 +39,7 @@ def run_child(
     options = parser.parse_args(arguments)
     if options.parent is not None:
         on_parent_exit(options.parent, on_orphaned)
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # as the commands do: `atft.cli`
     try:
         sweep = sweep_of(options.sweep)
         with storage_errors(sweep):
