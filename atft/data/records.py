@@ -245,7 +245,7 @@ class RecordFile:
                 raise self._error(
                     f"{stat.st_size} bytes where {record.size} were written (truncated or foreign)"
                 )
-            memory = pa.memory_map(str(self.path))
+            memory = pa.memory_map(os.fsencode(self.path))
         except OSError as error:
             raise self._error(str(error.strerror)) from error
         if self._crc(record.offsets[-1], record.size) != record.footer_crc:

@@ -1,4 +1,5 @@
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,13 @@ def test_what_was_written_is_read_without_a_copy(tmp_path: Path) -> None:
     before = pa.total_allocated_bytes()
     assert [file.batch(i) for i in range(3)] == data
     assert pa.total_allocated_bytes() == before
+
+
+def test_the_folder_may_have_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    record, data = _write(folder)
+    assert RecordFile(folder, record).batch(0) == data[0]
 
 
 def test_the_file_is_plain_arrow_ipc(tmp_path: Path) -> None:
