@@ -9,10 +9,12 @@ that a worker has queued, the memory is fetched from that worker over a socket, 
 reader waiting. Here the workers are killed when a block takes too long, which ends either wait.
 """
 
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from math import inf
+from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 from threading import Event, Thread
 from time import monotonic
@@ -87,6 +89,17 @@ def lost_workers() -> Iterator[None]:
         if not str(error).startswith("DataLoader worker"):
             raise
         raise _death(error) from error
+
+
+@contextmanager
+def _spared_ctrl_c() -> Iterator[None]:
+    """Start processes that take no Ctrl-C, which a terminal or a notebook sends to all: this one ends them."""
+    resource_tracker.ensure_running()  # starting it within would unblock the signal
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class WorkerWatch:
@@ -225,7 +238,8 @@ class BlockLoader(DataLoader[DayBatch]):
         self.blocks.pinned = pinned and not self.num_workers
         # A pinned block is a copy in any case.
         buffers = self._share_buffers() if self.num_workers and not pinned else None
-        blocks = super().__iter__()
+        with _spared_ctrl_c() if self.num_workers else nullcontext():
+            blocks = super().__iter__()
         workers = getattr(blocks, "_workers", ())
         watch = WorkerWatch(workers) if workers else None
         try:

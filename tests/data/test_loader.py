@@ -5,11 +5,12 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.process import BaseProcess
 
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from atft.batch import DayBatch
 from atft.data.block_plan import BlockSampler
@@ -141,6 +142,25 @@ def test_a_worker_that_is_stopped_or_killed_ends_the_pass_and_is_gone(
         list(passing)
     worker.join(60)
     assert worker.exitcode == -signal.SIGKILL
+
+
+def test_ctrl_c_does_not_reach_a_worker_while_it_starts(
+    make_cache: Make, capfd: pytest.CaptureFixture[str]
+) -> None:
+    loader = _loader(make_cache(), num_workers=1)
+    blocks = loader._read()
+    stream = DataLoader.__iter__
+
+    def started(self: BlockLoader) -> Iterator[DayBatch]:
+        read = stream(self)
+        for worker in read._workers:
+            os.kill(worker.pid, signal.SIGINT)
+        return read
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(DataLoader, "__iter__", started)
+        got = list(blocks)
+    assert len(got) == len(loader.plan) and capfd.readouterr().err == ""
 
 
 def test_what_a_worker_cannot_read_is_the_error_of_this_process(make_cache: Make) -> None:
