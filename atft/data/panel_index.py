@@ -49,8 +49,13 @@ def index_panel(
             calendar breaks a rule.
     """
     where = files[0].parent if len(files) > 1 else files[0]
-    scans = [_scan(file, columns, min_date) for file in files[len(former) :]]
-    scan = _joined([*map(_former_scan, former), *scans])
+    scan, scans = _joined(map(_former_scan, former)), []
+    for file in files[len(former) :]:
+        of_file = _scan(file, columns, min_date)
+        scan.add(of_file)
+        # Of files that share days, as a file per stock, the sum alone is kept: each has counts of every day.
+        if scan.separate:
+            scans.append(of_file)
     if not scan.days:
         after = f" from {min_date} on" if min_date else ""
         raise InputError(f"{where}: the panel has no row{after}; check the path and data.cache.min_date")
@@ -109,21 +114,25 @@ class _Scan:
     earliest: int = LAST
     latest: int = FIRST
 
+    def add(self, part: "_Scan") -> None:
+        """Count a part that comes after what was counted so far."""
+        for day, counts in part.days.items():
+            # A day may go on in the next part, or come again in another one: its counts add up.
+            self.days[day] = self.days[day] + counts if day in self.days else counts
+        for code, day in part.first_day.items():
+            self.first_day[code] = min(day, self.first_day.get(code, day))
+        self.ranked |= part.ranked
+        self.negative |= part.negative
+        self.in_order &= part.in_order and part.earliest >= self.latest
+        self.separate &= part.in_order and part.earliest > self.latest
+        self.earliest, self.latest = min(self.earliest, part.earliest), max(self.latest, part.latest)
+
 
 def _joined(parts: Iterable[_Scan]) -> _Scan:
     """What one pass over all parts counts, which come one after another."""
     whole = _Scan()
     for part in parts:
-        for day, counts in part.days.items():
-            # A day may go on in the next part, or come again in another one: its counts add up.
-            whole.days[day] = whole.days.get(day, 0) + counts
-        for code, day in part.first_day.items():
-            whole.first_day[code] = min(day, whole.first_day.get(code, day))
-        whole.ranked |= part.ranked
-        whole.negative |= part.negative
-        whole.in_order &= part.in_order and part.earliest >= whole.latest
-        whole.separate &= part.in_order and part.earliest > whole.latest
-        whole.earliest, whole.latest = min(whole.earliest, part.earliest), max(whole.latest, part.latest)
+        whole.add(part)
     return whole
 
 

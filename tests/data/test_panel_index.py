@@ -1,7 +1,8 @@
 """The first pass: days and codes of a panel, and what is kept of each file."""
 
+import tracemalloc
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -210,3 +211,25 @@ def test_files_that_follow_each_other_are_counted_once(make_panel: MakePanel, tm
     assert (again.dates, again.codes, again.sources) == (whole.dates, whole.codes, whole.sources)
     assert again.rows.tolist() == whole.rows.tolist()
     assert index_panel([files[2], files[1]], columns, None).sources == ()
+
+
+def test_the_memory_of_counts_grows_with_days_and_not_with_stocks(tmp_path: Path) -> None:
+    dates = [date(2015, 1, 5) + timedelta(7 * week + day) for week in range(40) for day in range(5)]
+    one = pl.DataFrame({"date": dates, "x_0": 0.5, "target_1d": 0.01, "target_5d": 0.01})
+
+    def peak(stocks: int) -> int:
+        folder = tmp_path / str(stocks)
+        folder.mkdir()
+        files = [folder / f"S{i:03d}.parquet" for i in range(stocks)]
+        for file in files:
+            one.with_columns(code=pl.lit(file.stem)).write_parquet(file)
+        columns = resolve_columns(PanelSchema(), footer_names(files[0]), [1, 5], "panel")
+        tracemalloc.start()
+        found = index_panel(files, columns, None)
+        size = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert len(found.codes) == stocks and set(found.rows.tolist()) == {stocks}
+        return size
+
+    peak(2)  # what is imported on the way does not count
+    assert peak(24) < 2 * peak(6)
