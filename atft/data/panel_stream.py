@@ -130,6 +130,20 @@ def _concatenated(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
 
 
+def _gathered(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
+    """Join small batches, as those of a file per stock, until they have ``rows`` rows."""
+    pending: list[pa.RecordBatch] = []
+    count = 0
+    for batch in batches:
+        pending.append(batch)
+        count += len(batch)
+        if count >= rows:
+            yield _concatenated(pending)
+            pending, count = [], 0
+    if pending:
+        yield _concatenated(pending)
+
+
 def _sorted(
     batches: Iterable[pa.RecordBatch], columns: PanelColumns, index: PanelIndex, scratch: Path, rows: int
 ) -> Iterator[pa.RecordBatch]:
@@ -140,7 +154,8 @@ def _sorted(
     paths = [scratch / f"unsorted-{i:03d}.arrow" for i in range(count)]
     writers: dict[int, pa.ipc.RecordBatchStreamWriter] = {}
     try:
-        for batch in batches:
+        # A batch of one stock has a few rows for each of the files, and a write of few rows costs as one of many.
+        for batch in _gathered(batches, rows):
             target = file_of_day[np.searchsorted(index.calendar, day_numbers(batch, columns.date))]
             order = np.argsort(target, kind="stable")
             bounds = np.searchsorted(target[order], np.arange(count + 1))

@@ -135,3 +135,25 @@ def test_every_batch_holds_whole_days_in_order_and_no_row_is_lost(
     assert got.select(frame.columns).sort(keys).equals(frame.sort(keys))
     assert got["date"].to_list() == frame.sort("date")["date"].to_list()
     assert [p.name for p in tmp_path.iterdir()] == [panel.name]
+
+
+def test_small_files_are_divided_together(tmp_path: Path) -> None:
+    """A write of a file's few rows of some days costs as much as one of many rows."""
+    folder, scratch = tmp_path / "panel", tmp_path / "scratch"
+    folder.mkdir()
+    scratch.mkdir()
+    dates = [dt.date(2020, 1, 6) + dt.timedelta(day) for day in range(60)]
+    files = [folder / f"{i:03d}.parquet" for i in range(60)]
+    one = _table(date=dates, code=["a"] * 60, x_0=[0.5] * 60, target_1d=[0.1] * 60)
+    for number, file in enumerate(files):
+        pq.write_table(one.set_column(1, "code", [[f"S{number:03d}"] * 60]), file)
+    index = index_panel(files, _columns(one), None, {"rare_weekdays": "keep"})
+    days = whole_days(files, _columns(one), index, scratch, bytes_per_batch=600 * 4 * 4)
+    rows = [next(days)]
+    waiting = sorted(scratch.iterdir())
+    assert len(waiting) == 5
+    with pa.ipc.open_stream(str(waiting[0])) as reader:
+        assert len(list(reader)) == 6
+    rows += days
+    assert sum(map(len, rows)) == 60 * 60
+    assert rows[0].column("code").to_pylist()[:60] == [f"S{i:03d}" for i in range(60)]
