@@ -6,6 +6,8 @@ import numpy as np
 from jaxtyping import Float
 
 TRADING_DAYS_PER_YEAR = 252
+MAX_HORIZON = 10_000
+"""Trading days of a forward return: forty years; a larger number is taken for something else."""
 MAX_LOST_SHARE = 0.05
 """Of the days that can be ranked, those whose scores cannot: of more, no figure is shown."""
 

@@ -50,20 +50,21 @@ def check_option_types(
         object.__setattr__(options, field.name, as_in_config(value))
 
 
-def check_least(prefix: str, options: Any, **least: float) -> None:
+def check_least(prefix: str, options: Any, most: float = inf, **least: float) -> None:
     """Check that numbers of an options dataclass are finite and at least what is given by their names; null passes.
 
     Args:
         prefix: put before a name in the message: ``data.loader.``.
+        most: the largest that each of them may be, where one number too large would cost memory without end.
 
     Raises:
         InputError: with the first number that is not.
     """
     for name, bound in least.items():
         value = getattr(options, name)
-        if value is not None and not bound <= value < inf:
-            finite = "" if value < bound else " and finite"
-            raise InputError(f"{prefix}{name} must be at least {bound}{finite}, got {value}")
+        if value is not None and not (bound <= value <= most and value < inf):
+            most_text = f" and at most {most:,}" if most < inf else "" if value < bound else " and finite"
+            raise InputError(f"{prefix}{name} must be at least {bound}{most_text}, got {value}")
 
 
 def check_arguments(kind: type, arguments: Mapping[str, Any]) -> None:

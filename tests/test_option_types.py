@@ -113,6 +113,9 @@ def test_the_first_option_below_its_bound_is_named_and_null_passes(value: float,
     options = SimpleNamespace(x=value, y=None, z=0)
     with pytest.raises(atft.InputError, match=said) if said else nullcontext():
         check_least("b.", options, x=2, y=5, z=0)
+    check_least("b.", SimpleNamespace(x=3, y=None), 3, x=2, y=5)
+    with pytest.raises(atft.InputError, match=r"b\.x must be at least 2 and at most 3, got 4"):
+        check_least("b.", SimpleNamespace(x=4), 3, x=2)
 
 
 def _option_kinds() -> dict[str, type]:

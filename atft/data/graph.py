@@ -22,6 +22,8 @@ SHRINKAGE_DAYS = 10.0
 """Pseudo-days without correlation that are added to each pair."""
 MIN_CORRELATION = 0.0
 """Shrunk correlation above which a stock may be one of the k nearest; a neighbour in the sector needs none."""
+MAX_NEIGHBOURS = 10_000
+"""Most neighbours of a stock: the cache has a place for each, whether there are so many stocks or not."""
 MIN_NORM = 1e-9
 """Length of a stock's centred returns below which they are constant: rounding leaves 1e-17 of their level."""
 
@@ -48,7 +50,8 @@ class GraphOptions:
 
     def __post_init__(self) -> None:
         check_option_types("data.graph", self)
-        check_least("data.graph.", self, k=0, sector_k=0, refresh_days=1)
+        check_least("data.graph.", self, MAX_NEIGHBOURS, k=0, sector_k=0)
+        check_least("data.graph.", self, refresh_days=1)
         if self.k + self.sector_k < 1:
             raise InputError(
                 f"data.graph.k and data.graph.sector_k must not both be 0, got {self.k}, {self.sector_k}"

@@ -142,6 +142,7 @@ def _measure_block(
     if "hit_rate" in names:
         columns["hit_rate"] = _agreement(by_score, by_target)
     enough = by_score.stocks[:, 0] >= k
+    k = min(k, score.shape[1])  # a larger one has no value on any day, but would make arrays of its length
     if "precision" in names:
         top = top_weights(by_score, np.arange(k + 1.0)) / k
         columns["precision"] = np.where(enough, (top * (returns > 0)).sum(axis=1), np.nan)

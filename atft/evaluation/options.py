@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from os import PathLike
 
+from atft.day_series import MAX_HORIZON
 from atft.errors import InputError
 from atft.option_types import check_least, check_option_types
 
-MAX_HORIZON = 10_000
-"""Trading days; above it a file's column of horizons is taken for something else."""
+MAX_DRAWS = 100_000
+"""Of the bootstrap: all are in memory, a number a day each."""
 
 
 def check_horizon(horizon: int | None) -> None:
@@ -45,7 +46,8 @@ class MeasureOptions:
 
     def __post_init__(self) -> None:
         check_option_types("evaluate", self, (PathLike,))
-        check_least("", self, k=1, cost_bps=0, min_stocks=2, draws=2, seed=0)
+        check_least("", self, k=1, cost_bps=0, min_stocks=2, seed=0)
+        check_least("", self, MAX_DRAWS, draws=2)
         if not 0 < self.participation <= 1:
             raise InputError(f"participation must be in (0, 1], got {self.participation:g}")
 

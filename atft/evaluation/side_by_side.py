@@ -24,7 +24,7 @@ from atft.evaluation.null_controls import (
     control_scores,
     verdicts,
 )
-from atft.evaluation.options import check_horizon
+from atft.evaluation.options import MAX_DRAWS, check_horizon
 from atft.evaluation.paired import PAIRED_FIGURES, PairedDifference, best_baseline, paired_differences
 from atft.evaluation.predictions import HorizonScores, Scores
 from atft.evaluation.random_scores import random_band
@@ -67,7 +67,8 @@ class CompareOptions:
 
     def __post_init__(self) -> None:
         check_option_types("compare", self)
-        check_least("", self, min_stocks=2, draws=2, seed=0)
+        check_least("", self, min_stocks=2, seed=0)
+        check_least("", self, MAX_DRAWS, draws=2)
         check_horizon(self.horizon)
 
 

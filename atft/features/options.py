@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from atft.day_series import MAX_HORIZON
 from atft.errors import InputError
 from atft.features.price_dialects import check_columns
 from atft.option_types import check_least, check_option_types
@@ -77,7 +78,10 @@ class FeatureOptions:
         check_columns(self.columns)
         if not self.horizons or len(set(self.horizons)) != len(self.horizons) or min(self.horizons) < 1:
             raise InputError(f"horizons must be distinct trading days >= 1, got {self.horizons}")
-        check_least("", self, lag=0, min_history_days=1, min_close=0, min_traded_value=0)
+        if max(self.horizons) > MAX_HORIZON:
+            raise InputError(f"horizons must be at most {MAX_HORIZON:,} trading days, got {self.horizons}")
+        check_least("", self, MAX_HORIZON, lag=0)
+        check_least("", self, min_history_days=1, min_close=0, min_traded_value=0)
 
     @property
     def labels(self) -> dict[str, tuple[int, int]]:

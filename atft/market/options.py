@@ -26,6 +26,8 @@ DECOYS = ("x_revision_echo", "x_demand_echo", "x_season", "x_tide", "x_slow_1", 
 EXPOSURES = ("exposure_size", "exposure_beta", "exposure_volatility")
 REGIMES = ("regime_volatility", "regime_trend")
 CONTEXT = ("return_1d", "momentum_20d", "traded_value")
+MOST = 100_000
+"""Of stocks, days and features: ten times the stocks of all markets of a continent, or four centuries."""
 COMMUNITY_SIZE = 6
 """Stocks of one community of the hidden graph."""
 
@@ -71,7 +73,8 @@ def check_market(options: MarketOptions) -> None:
     if not horizons or len(set(horizons)) != len(horizons) or min(horizons) < 1:
         raise InputError(f"simulate: horizons must be distinct trading days >= 1, got {horizons}")
     stocks, days, features = 2 * COMMUNITY_SIZE, max(horizons) + 2, len(feature_columns(0))
-    check_least("simulate: ", options, stocks=stocks, days=days, features=features, seed=0)
+    check_least("simulate: ", options, MOST, stocks=stocks, days=days, features=features)
+    check_least("simulate: ", options, seed=0)
 
 
 def market_columns(options: MarketOptions) -> tuple[str, ...]:

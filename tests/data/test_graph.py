@@ -158,7 +158,9 @@ def test_options_out_of_range_raise(options: dict[str, int]) -> None:
 
 def test_a_number_of_neighbours_below_zero_is_named() -> None:
     for name in ("k", "sector_k"):
-        with pytest.raises(InputError, match=rf"data\.graph\.{name} must be at least 0, got -1"):
-            GraphOptions(**{name: -1})
+        for number in (-1, 2**63 - 1):
+            bounds = rf"data\.graph\.{name} must be at least 0 and at most 10,000, got {number}"
+            with pytest.raises(InputError, match=bounds):
+                GraphOptions(**{name: number})
     with pytest.raises(InputError, match="must not both be 0, got 0, 0"):
         GraphOptions(k=0, sector_k=0)

@@ -75,8 +75,9 @@ def test_precision_is_the_share_of_rising_stocks_among_the_highest_scores() -> N
     every = measure_table(score, target, np.ones(score.shape, bool), k=5).series
     np.testing.assert_allclose(every["precision"], every["precision_chance"])
     assert np.isfinite(every["ndcg"]).all()
-    more = measure_table(score, target, np.ones(score.shape, bool), k=6).series
-    assert all(np.isnan(more[name]).all() for name in ("precision", "precision_chance", "ndcg"))
+    for k in (6, 2**63 - 1):
+        more = measure_table(score, target, np.ones(score.shape, bool), k=k).series
+        assert all(np.isnan(more[name]).all() for name in ("precision", "precision_chance", "ndcg"))
 
 
 def test_deciles_are_those_of_pandas_qcut_in_excess_of_the_day() -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from atft.day_series import MAX_HORIZON
 from atft.errors import InputError
-from atft.evaluation.options import MAX_HORIZON
 from atft.evaluation.rank_blend import mean_rank
 from atft.evaluation.score_rows import dense_horizon, read_context, read_scores
 from foreign_file import foreign_frame, write_foreign

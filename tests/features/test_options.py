@@ -15,7 +15,9 @@ from atft.features.options import FeatureOptions
         ({"copies": "adjust"}, "copies must be one of error, exclude, keep, got 'adjust'"),
         ({"horizons": [5, 5]}, "horizons must be distinct trading days >= 1"),
         ({"horizons": []}, "horizons must be distinct"),
-        ({"lag": -1}, "lag must be at least 0, got -1"),
+        ({"horizons": [1, 2**63 - 1]}, "horizons must be at most 10,000 trading days, got [1, 9223"),
+        ({"lag": -1}, "lag must be at least 0 and at most 10,000, got -1"),
+        ({"lag": 2**63 - 1}, "lag must be at least 0 and at most 10,000, got 9223372036854775807"),
         ({"min_close": float("nan")}, "min_close must be at least 0"),
     ],
 )

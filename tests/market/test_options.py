@@ -43,9 +43,10 @@ def test_purposes_do_not_share_their_draws() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"stocks": 5}, "stocks must be at least 12, got 5"),
-        ({"days": 3}, "days must be at least 7, got 3"),
-        ({"features": 4}, "features must be at least 17, got 4"),
+        ({"stocks": 5}, "stocks must be at least 12 and at most 100,000, got 5"),
+        ({"days": 3}, "days must be at least 7 and at most 100,000, got 3"),
+        ({"features": 4}, "features must be at least 17 and at most 100,000, got 4"),
+        ({"stocks": 2**63 - 1}, "stocks must be at least 12 and at most 100,000, got 9223372036854775807"),
         ({"horizons": []}, "horizons must be distinct trading days >= 1"),
         ({"horizons": [1, 1]}, "horizons must be distinct trading days >= 1"),
         ({"horizons": [5, 0]}, "horizons must be distinct trading days >= 1"),
