@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from atft.errors import InputError
+from atft.publish import parse_json
 
 T = TypeVar("T")
 
@@ -47,7 +48,7 @@ def read_sealed_json(path: Path, key: str, what: str, remedy: str) -> dict[str, 
         InputError: it cannot be read, or its content is not what was written.
     """
     try:
-        whole = json.loads(path.read_text(encoding="utf-8"))
+        whole = parse_json(path)
         content: dict[str, Any] = whole[key]
         intact = whole["sha256"] == hashlib.sha256(_canonical(content).encode()).hexdigest()
     except (OSError, ValueError, KeyError, TypeError) as error:

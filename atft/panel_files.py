@@ -1,13 +1,13 @@
 """The files of a panel: which ones a path stands for, their fingerprints, and the names of their columns."""
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
 
 from atft.errors import InputError
+from atft.publish import parse_json
 
 FOLDER_LIST = "update/panel.json"
 """Of a panel that grows (`features --append`): names the files of its folder that count."""
@@ -70,7 +70,7 @@ def files_of_folder(folder: Path) -> list[Path]:
     if not listed.is_file():
         return sorted(file for file in folder.glob("*.parquet") if not file.name.startswith("."))
     try:
-        months = json.loads(listed.read_text(encoding="utf-8"))["panel"]["months"]
+        months = parse_json(listed)["panel"]["months"]
         return [folder / file["name"] for file in months]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{listed}: unreadable; build the panel again with features") from error

@@ -113,10 +113,18 @@ def publish_json(path: Path, content: Any, durable: bool = True) -> None:
     publish_text(path, json.dumps(finite, indent=2) + "\n", durable)
 
 
+def parse_json(path: Path) -> Any:
+    """What the JSON of a file says; raises ValueError where it is none, also one nested too deeply to be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
 def read_json(path: Path) -> dict[str, Any] | None:
     """The JSON mapping of a file; None where there is no file, or none with a mapping."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError, RecursionError):
+        content = parse_json(path)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError):
         return None
     return content if isinstance(content, dict) else None

@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from atft.errors import InputError
-from atft.publish import check_folder_name, publish_json, publish_text, published, read_json, remove_abandoned
+from atft.publish import (
+    check_folder_name,
+    parse_json,
+    publish_json,
+    publish_text,
+    published,
+    read_json,
+    remove_abandoned,
+)
 
 
 def test_a_file_appears_with_its_whole_content(tmp_path: Path) -> None:
@@ -104,6 +112,12 @@ def test_the_name_of_a_run_or_a_study_is_a_plain_folder(name: str) -> None:
 def test_numbers_that_are_not_finite_become_null(tmp_path: Path) -> None:
     publish_json(tmp_path / "a.json", {"a": [math.nan, 1.0], "b": {"c": math.inf}})
     assert json.loads((tmp_path / "a.json").read_text()) == {"a": [None, 1.0], "b": {"c": None}}
+
+
+def test_json_that_is_nested_too_deeply_is_as_any_other_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[" * 100_000)
+    with pytest.raises(ValueError, match="nested too deeply"):
+        parse_json(tmp_path / "a.json")
 
 
 @pytest.mark.parametrize("text", [None, "{", "[1]", b"\xff"])

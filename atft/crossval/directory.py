@@ -4,7 +4,6 @@ Runs of one directory are averaged, so they must train one question. What only s
 between two starts, and the number of seeds.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import Any
 
 from atft.callbacks.record.receipt import Receipt
 from atft.errors import InputError
-from atft.option_types import check_option_types
-from atft.publish import publish_json, publish_text
+from atft.option_types import check_least, check_option_types
+from atft.publish import parse_json, publish_json, publish_text
 from atft.runs.machine_keys import changed_keys
 from atft.yaml_text import mapping_of
 
@@ -53,8 +52,11 @@ def read_record(directory: Path) -> CrossvalRecord:
             f"{directory}: no {RECORD} there; --resume names a directory of crossval or fit --seeds, .../version_N"
         )
     try:
-        record = CrossvalRecord(**json.loads(path.read_text(encoding="utf-8")))
+        record = CrossvalRecord(**parse_json(path))
         check_option_types(RECORD, record)
+        check_least(f"{RECORD}.", record, folds=1)
+        if not record.seeds or record.seeds != list(range(record.seeds[0], record.seeds[-1] + 1)):
+            raise ValueError(f"seeds {record.seeds} do not count from the first")
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}: cannot be read; {AGAIN}") from error
     if record.version != VERSION:

@@ -14,6 +14,7 @@ from atft.daily.registry import CONFIG, RECORD, registry_states, write_registry_
 from atft.daily.retrain_plan import DatedRun, RetrainPlan, dated_run, due_dates, make_plan
 from atft.errors import InputError, counted
 from atft.option_types import check_least, check_option_types
+from atft.publish import parse_json
 from atft.yaml_text import read_date
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def registry_plan(cli: "RankingCLI", registry: Path, options: RetrainOptions) ->
         split, reach = cli.datamodule.split_options, manifest.longest_label_days
         return make_plan(manifest.dates, split, reach, options.every, options.first)
     try:
-        plan = RetrainPlan(**json.loads(path.read_text(encoding="utf-8")))
+        plan = RetrainPlan(**parse_json(path))
         check_option_types(RECORD, plan)
         check_least(f"{RECORD}.", plan, every=1, val_days=1)
         date.fromisoformat(plan.first)

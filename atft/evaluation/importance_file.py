@@ -11,6 +11,7 @@ from typing import Any
 
 from atft.digest import file_digest
 from atft.option_types import check_option_types
+from atft.publish import parse_json
 
 NAME = "importance.json"
 KIND = "explains"
@@ -60,7 +61,7 @@ def read_importance(folder: Path) -> Importance | None:
     """
     path, checkpoint = folder / NAME, folder / "best_model.ckpt"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path)
         importance = _importance(content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # it is shown, never relied on

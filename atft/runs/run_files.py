@@ -1,6 +1,5 @@
 """Read back what a run has left in its directory: receipt, configuration, metrics, scores, checkpoint."""
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from atft.callbacks.record.receipt import Receipt, read_receipt
 from atft.checkpoint_file import BEST
 from atft.errors import InputError, listed, one_line
+from atft.publish import parse_json
 from atft.yaml_text import read_mapping
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def read_run(directory: str | Path) -> Run:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        content = parse_json(path) if path.is_file() else {}
     except ValueError as error:
         raise InputError(f"{path}: cannot be read ({one_line(error)})") from error
     if not isinstance(content, dict):

@@ -100,7 +100,16 @@ def test_a_record_with_a_value_of_another_type_is_an_error(name: str, value: obj
         read_record(directory)
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"folds": 1}', '{"folds": 1, "other": 2}', "null"])
+@pytest.mark.parametrize("changes", [{"folds": 0}, {"seeds": []}, {"seeds": [2, 1]}, {"seeds": [1, 1]}])
+def test_a_record_that_no_start_wrote_is_an_error(changes: dict[str, object], directory: Path) -> None:
+    (directory / RECORD).write_text(json.dumps(json.loads((directory / RECORD).read_text()) | changes))
+    with pytest.raises(InputError, match=r"crossval.json: cannot be read; start again without --resume"):
+        read_record(directory)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "[" * 100_000, "{", '{"folds": 1}', '{"folds": 1, "other": 2}', "null"]
+)
 def test_a_damaged_record_is_an_error(content: str, directory: Path) -> None:
     (directory / RECORD).write_text(content)
     with pytest.raises(InputError, match=r"crossval.json: cannot be read; start again without --resume"):

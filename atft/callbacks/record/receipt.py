@@ -3,7 +3,6 @@
 A run that is killed leaves that of its last epoch, with the status ``running``.
 """
 
-import json
 import platform
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -14,7 +13,7 @@ import atft
 from atft.digest import text_digest
 from atft.errors import InputError, one_line
 from atft.option_types import check_option_types
-from atft.publish import publish_json
+from atft.publish import parse_json, publish_json
 
 VERSION = 7
 READABLE = (1, 2, 3, 4, 5, 6, 7)
@@ -109,7 +108,7 @@ def read_receipt(directory: Path) -> Receipt:
     """
     path = directory / "receipt.json"
     try:
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = parse_json(path)
         if fields.get("version") not in READABLE:
             raise ValueError(f"version {fields.get('version')}, this is {VERSION}")
         for kind in ("days", "rows"):
