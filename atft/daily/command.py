@@ -154,7 +154,7 @@ def write_day_list(
     """
     from atft.daily.checks import check_day, write_checks
     from atft.daily.day_list import check_list_file, list_table, list_text, write_list
-    from atft.daily.registry import known_runs
+    from atft.daily.registry import known_runs, passed_over_lines
     from atft.daily.scoring_run import score_by
 
     cache = source.open_cache()
@@ -183,7 +183,10 @@ def write_day_list(
     write_list(table, out)
     write_checks(checks, alarms, out)
     title = f"{counted(len(table), 'stock')} of {today}"
-    print("\n".join([list_text(table, options.top, title), *checks.lines()]))  # noqa: T201
+    lines = [list_text(table, options.top, title), *checks.lines()]
+    if options.registry:
+        lines += passed_over_lines(Path(options.registry), run.directory, today)
+    print("\n".join(lines))  # noqa: T201
     print(f"list       {out}")  # noqa: T201
     if alarms:
         print(f"atft: alarm: {'; '.join(alarms)}; {out}", file=sys.stderr)  # noqa: T201

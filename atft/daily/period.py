@@ -13,7 +13,7 @@ from typing import Any
 
 from atft.commands.predict import check_out
 from atft.daily.options import ListOptions
-from atft.daily.registry import known_runs
+from atft.daily.registry import known_runs, passed_over_lines
 from atft.daily.scorer import Scorer
 from atft.daily.scoring_run import ScoringRun, score_by
 from atft.daily.source import Source, plain_options
@@ -53,7 +53,8 @@ def write_period(options: ListOptions, run: ScoringRun, source: Source) -> int:
     if options.out is not None:
         out = Path(options.out)
     check_out(out, source.panel_path)
-    known_on, counts = _known_scorers(options, run, cache), Counter[str]()
+    last_days: dict[Path, date] = {}
+    known_on, counts = _known_scorers(options, run, cache, last_days), Counter[str]()
     with table_file(out, **FILE_FORMAT) as append, Progress("scoring days", len(days)) as work:
         for day in days.tolist():
             scorer, columns_of = known_on(dates[day])
@@ -67,14 +68,19 @@ def write_period(options: ListOptions, run: ScoringRun, source: Source) -> int:
     learned = sum(counts[name] for name in LEARNED_FROM)
     if learned:
         lines.append(f"{learned:,} of {len(days):,} days are no forecasts: the scorer has learned from them")
+    for directory, last_day in last_days.items():
+        lines += passed_over_lines(Path(str(options.registry)), directory, last_day)
     print("\n".join([*lines, f"predictions in {out}"]))  # noqa: T201
     return 0
 
 
 def _known_scorers(
-    options: ListOptions, run: ScoringRun, cache: DayCache
+    options: ListOptions, run: ScoringRun, cache: DayCache, last_days: dict[Path, date]
 ) -> Callable[[date], tuple[Scorer, PeriodColumns]]:
-    """What scores a date, of a registry what was known then, and its columns of a date."""
+    """What scores a date, of a registry what was known then, and its columns of a date.
+
+    ``last_days`` gets the last date that each run of a registry has scored.
+    """
 
     @remember
     def scorer_of(directory: Path) -> tuple[Scorer, PeriodColumns]:
@@ -84,7 +90,13 @@ def _known_scorers(
     if options.registry is None:
         return lambda _: scorer_of(run.directory)
     known_on = known_runs(Path(options.registry))  # once: it reads every run's predictions through
-    return lambda day: scorer_of(known_on(day))
+
+    def of_date(day: date) -> tuple[Scorer, PeriodColumns]:
+        directory = known_on(day)
+        last_days[directory] = day
+        return scorer_of(directory)
+
+    return of_date
 
 
 def _period_columns(scorer: Scorer, cache: DayCache) -> PeriodColumns:

@@ -7,7 +7,9 @@ close. That leaves out the hours that training takes.
 
 import csv
 import io
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import date
 from math import isfinite
 from pathlib import Path
@@ -22,13 +24,7 @@ RECORD, CONFIG, TABLE = "registry.json", "config.yaml", "registry.csv"
 
 def registry_states(registry: Path) -> dict[date, RunState]:
     """Where the run of each date of a registry stands, by date, ascending; empty for a folder that is not there."""
-    folders = {}
-    for path in registry.glob("????-??-??"):
-        try:
-            folders[date.fromisoformat(path.name)] = path
-        except ValueError:
-            continue
-    return {day: read_state(folders[day]) for day in sorted(folders)}
+    return {day: read_state(registry / day.isoformat()) for day in _dates(p.name for p in registry.glob("*"))}
 
 
 def known_runs(registry: Path) -> Callable[[date | None], Path]:
@@ -55,6 +51,29 @@ def known_runs(registry: Path) -> Callable[[date | None], Path]:
     return known_on
 
 
+def passed_over_lines(registry: Path, directory: Path, day: date) -> list[str]:
+    """Say which run should have scored a day in place of that in ``directory``; nothing where that is the newest.
+
+    It is not finished, damaged or gone; of one that is gone ``registry.csv`` has a row until `retrain` runs.
+    """
+    rows = (
+        (registry / TABLE).read_text(encoding="utf-8", errors="replace")
+        if (registry / TABLE).is_file()
+        else ""
+    )
+    names = [path.name for path in registry.glob("*")] + [
+        line.partition(",")[0] for line in rows.splitlines()
+    ]
+    scored_by = date.fromisoformat(directory.parent.name)
+    newer = [known for known in _dates(names) if scored_by < known <= day]
+    if not newer:
+        return []
+    return [
+        f"WARNING the run of {newer[-1]} is not finished or is gone, so that of {scored_by} scores {day}; "
+        f"python -m atft retrain --registry {registry} finishes what is due"
+    ]
+
+
 def write_registry_table(registry: Path, states: Mapping[date, RunState]) -> None:
     """Write ``registry.csv``: a row for each date, with its checkpoint and the figures of its validation."""
     text = io.StringIO()
@@ -72,3 +91,13 @@ def write_registry_table(registry: Path, states: Mapping[date, RunState]) -> Non
         rank_ic = f"{figure:.4f}" if figure is not None and isfinite(figure) else ""
         table.writerow([day, receipt.status, checkpoint, *days, rank_ic, receipt.digests.get("data", "")])
     publish_text(registry / TABLE, text.getvalue())
+
+
+def _dates(names: Iterable[str]) -> list[date]:
+    """The names that are ISO dates, ascending."""
+    dates = set()
+    for name in names:
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", name):
+            with suppress(ValueError):  # such as 9999-99-99
+                dates.add(date.fromisoformat(name))
+    return sorted(dates)

@@ -87,9 +87,13 @@ def test_a_registry_scores_with_the_checkpoint_that_was_known(
     for asked, known in {("--on", "2015-04-17"): "2015-04-10", ("--last",): "2015-04-20"}.items():
         outcome = atft("predict", *asked, "--registry", tmp_path)
         assert outcome.code == 0 and f"{tmp_path / known}/version_0/best_model.ckpt" in outcome.out, outcome
+        assert "WARNING" not in outcome.out
     assert (tmp_path / "2015-04-10" / "version_0" / "list_2015-04-17.csv").is_file()
     error_line = atft("predict", "--on", "2015-04-09", "--registry", tmp_path).error_line
     assert "no checkpoint was known on 2015-04-09" in error_line
+    (tmp_path / "2015-04-20" / "version_0" / "predictions.parquet").unlink()
+    outcome = atft("predict", "--last", "--registry", tmp_path)
+    assert "WARNING the run of 2015-04-20 is not finished or is gone, so that of 2015-04-10" in outcome.out
 
 
 def test_mistakes_are_one_line_and_help_needs_no_torch(tiny_run: Any, atft: Command, tmp_path: Path) -> None:

@@ -110,6 +110,7 @@ def test_with_a_registry_each_day_has_what_was_known_then(
     printed = atft("predict", "--from", FIRST, *words)
     assert printed.code == 0, printed
     known = scored(out)
+    assert "WARNING" not in printed.out
     for run, days in ((tiny_run.directory, (13, 17)), (treed_run, (20, 24))):
         first, last = (f"2015-04-{day}" for day in days)
         alone = tmp_path / "alone.parquet"
@@ -119,6 +120,9 @@ def test_with_a_registry_each_day_has_what_was_known_then(
         ours = known.filter(pl.col("date").is_between(*days_of(expected)))
         assert len(expected) and ours["score"].equals(expected["score"])
     assert "no checkpoint was known on" in atft("predict", "--from", "2015-04-02", *words).error_line
+    shutil.rmtree(registry / "2015-04-20" / "version_0")
+    printed = atft("predict", "--from", FIRST, *words)
+    assert "so that of 2015-04-10 scores 2015-04-24; python -m atft retrain --registry" in printed.out
 
 
 def test_a_file_of_evidence_or_of_the_panel_is_not_replaced(

@@ -12,7 +12,14 @@ import pytest
 
 from atft.callbacks.record.receipt import Coverage, Receipt
 from atft.crossval.run_state import RunState
-from atft.daily.registry import RECORD, TABLE, known_runs, registry_states, write_registry_table
+from atft.daily.registry import (
+    RECORD,
+    TABLE,
+    known_runs,
+    passed_over_lines,
+    registry_states,
+    write_registry_table,
+)
 from atft.errors import InputError
 
 
@@ -43,6 +50,27 @@ def test_the_checkpoint_of_a_day_is_the_newest_that_read_no_later_price(registry
         InputError, match="was known on 2015-03-29; the first that is finished is of 2015-03-30"
     ):
         known_runs(registry)(date(2015, 3, 29))
+
+
+def test_a_newer_run_that_is_unfinished_or_gone_is_named(registry: Path, tmp_path: Path) -> None:
+    first, second = (registry / day / "version_0" for day in ("2015-03-30", "2015-04-10"))
+    assert passed_over_lines(registry, second, date(2015, 4, 19)) == []
+    (line,) = passed_over_lines(registry, second, date(2015, 4, 20))
+    assert line == (
+        f"WARNING the run of 2015-04-20 is not finished or is gone, so that of 2015-04-10 scores 2015-04-20; "
+        f"python -m atft retrain --registry {registry} finishes what is due"
+    )
+    copy = shutil.copytree(registry, tmp_path / "copy")
+    write_registry_table(copy, registry_states(copy))
+    shutil.rmtree(copy / "2015-04-10")
+    shutil.rmtree(copy / "2015-04-20")
+    assert passed_over_lines(copy, first, date(2015, 4, 9)) == []
+    assert (
+        "the run of 2015-04-10 is not finished or is gone"
+        in passed_over_lines(copy, first, date(2015, 4, 19))[0]
+    )
+    (copy / TABLE).write_bytes(b"\xff\x00,\n9999-99-99,\n")
+    assert passed_over_lines(copy, first, date(2015, 4, 19)) == []
 
 
 def test_a_registry_is_read_once_for_all_days(registry: Path, tmp_path: Path) -> None:
