@@ -25,6 +25,8 @@ def ended_line(trial: FrozenTrial, trials: Sequence[FrozenTrial], sweep: SweepOp
             outcome = f"complete {trial.value:+.4f}"
         case Outcome.PRUNED:
             outcome = f"pruned, {_reached(trial, sweep)}"
+        case Outcome.INTERRUPTED:
+            outcome = reason_of(trial)
         case _:
             outcome = f"failed: {reason_of(trial)}"
     count = f"{len(finished(trials))}/{sweep.n_trials}"

@@ -48,7 +48,7 @@ def test_each_end_has_a_line(toy_sweep: Make) -> None:
         "trial 0 complete +0.0345",
         "trial 1 pruned, epoch 3 +0.0050",
         "trial 2 failed: crash, its process ended or stopped responding",
-        "trial 3 failed: interrupted, it goes on at the next start",
+        "trial 3 interrupted, it goes on at the next start",
         "trial 4 failed: config, lr is 0",
     ]
 
