@@ -173,12 +173,12 @@ class Supervisor:
                     os.kill(trial.user_attrs["owner"]["pid"], signal.SIGKILL)
 
     def _request_stop(self) -> None:
-        if self._stop_requested:
-            return
-        self._stop_requested = True
-        if self.interrupts:
+        if self.interrupts and not self._stop_requested:
             self._print("stopping at the end of the epoch; Ctrl-C again stops at once")
-        for worker in self.workers:
+        self._stop_requested = True
+        for (
+            worker
+        ) in self.workers:  # in each tick: a library may swallow the first signal while it is imported
             worker.request_stop()
 
     def _kill_workers(self) -> None:

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -175,6 +176,23 @@ def test_ctrl_c_leaves_the_trials_resumable_and_uncounted(
     assert supervise(sweep)[0] == 0
     assert sorted(t.user_attrs["retry_of"] for t in finished(trials_of(sweep))) == [0, 1]
     assert all(min(t.intermediate_values) > 0 for t in finished(trials_of(sweep)))
+
+
+def test_a_worker_that_missed_the_first_signal_is_asked_again(
+    toy_sweep: Make, toy_study: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = toy_sweep()
+    said = io.StringIO()
+    supervisor = Supervisor(sweep, toy_study(sweep), [], Console(file=said, width=200))
+    (worker,) = supervisor.workers
+    asked: list[int] = []
+    monkeypatch.setattr(
+        worker, "_process", SimpleNamespace(pid=1, poll=lambda: 0 if len(asked) > 1 else None)
+    )
+    monkeypatch.setattr(worker, "request_stop", lambda: asked.append(1))
+    supervisor.interrupts = 1
+    assert [supervisor._tick() for _ in range(3)] == [True, True, False]
+    assert said.getvalue().count("stopping at the end of the epoch") == 1
 
 
 @pytest.mark.slow
