@@ -18,7 +18,7 @@ import optuna
 
 from atft.console import plain_console
 from atft.cores import core_count
-from atft.errors import InputError, counted, nearest
+from atft.errors import InputError, RunFailed, counted, nearest
 from atft.progress import Progress
 from atft.search.question.frozen import freeze, frozen, identify
 from atft.search.question.options import SweepOptions, read_sweep
@@ -49,6 +49,11 @@ def run(arguments: Sequence[str]) -> int:
 
     with at_work(sweep.directory):
         failed = subprocess.run(child_command("start", sweep), check=False).returncode
+        if failed < 0:
+            raise RunFailed(
+                f"preparing the sweep was ended by signal {-failed} (9: often by the system, out of memory); the "
+                "same command begins it again"
+            )
         if failed:
             return failed  # it has printed why
         print(_start_line(sweep, options.config), file=sys.stderr)  # noqa: T201

@@ -9,7 +9,7 @@ import optuna
 import pytest
 from optuna.trial import create_trial
 
-from atft.errors import InputError
+from atft.errors import InputError, RunFailed
 from atft.search.question.frozen import identify
 from atft.search.question.options import SweepOptions, read_sweep
 from atft.search.study.files import publish_trial
@@ -108,6 +108,18 @@ def test_an_invalid_sweep_does_not_say_that_it_starts(
     monkeypatch.setattr("atft.search.workers.start.subprocess.run", lambda *words, **options: ended)
     assert run(["--config", str(write_sweep())]) == 2
     assert capsys.readouterr().err == ""
+
+
+def test_a_preparation_that_the_system_killed_is_an_error_that_names_the_signal(
+    write_sweep: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = subprocess.CompletedProcess[str]([], -9)
+    monkeypatch.setattr("atft.search.workers.start.cap_threads", lambda threads: None)
+    monkeypatch.setattr("atft.search.workers.start.subprocess.run", lambda *words, **options: ended)
+    with pytest.raises(
+        RunFailed, match=r"preparing the sweep was ended by signal 9 .* the same command begins"
+    ):
+        run(["--config", str(write_sweep())])
 
 
 def test_options_become_changes_of_the_sweeps_file() -> None:
