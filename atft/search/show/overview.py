@@ -82,9 +82,11 @@ class Overview:
     @property
     def state(self) -> str:
         """done, failed (done without one complete trial), running, or paused (no process works at it)."""
+        if self.at_work:
+            return "running"  # also where a budget that is spent is about to be raised
         if self.finished >= self.n_trials:
             return "done" if self.best is not None else "failed"
-        return "running" if self.at_work or any(t.alive for t in self.running) else "paused"
+        return "running" if any(t.alive for t in self.running) else "paused"
 
     def lines(self, sweep: SweepOptions) -> list[str]:
         """The state in words: a headline, the best trial with what it is worth, and the failures."""
