@@ -1,5 +1,6 @@
 """The base of a network: all members of `atft.network.Network` but ``forward``."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from torch import nn
@@ -59,7 +60,14 @@ class RankingNetwork(nn.Module):
                 parameter.requires_grad_(switch)
 
     def parameter_groups(self) -> dict[str, list[nn.Parameter]]:
-        """Sort every parameter into the group of its child module; the network's own are the group ``own``."""
-        groups = {name: list(module.parameters()) for name, module in self.named_children()}
-        groups["own"] = list(self.parameters(recurse=False))
+        """Sort every parameter into the group of its child module.
+
+        The network's own, and weights that several child modules share, are the group ``own``.
+        """
+        owners = Counter(id(parameter) for module in self.children() for parameter in module.parameters())
+        groups = {
+            name: [parameter for parameter in module.parameters() if owners[id(parameter)] == 1]
+            for name, module in self.named_children()
+        }
+        groups["own"] = [parameter for parameter in self.parameters() if owners[id(parameter)] != 1]
         return {name: parameters for name, parameters in groups.items() if parameters}

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from atft.errors import InputError
-from atft.network import Scaling
+from atft.network import Scaling, check_network
 from atft.nn.ranking_network import RankingNetwork
 from atft.nn.robust_input import ScaledModule
 from networks import inputs_of, small_atft
@@ -21,6 +21,20 @@ def two_modules() -> RankingNetwork:
 def test_child_modules_are_the_groups_and_the_networks_own_parameters_one_more() -> None:
     groups = two_modules().parameter_groups()
     assert {name: len(group) for name, group in groups.items()} == {"first": 2, "second": 2, "own": 1}
+
+
+def test_weights_that_child_modules_share_are_of_the_networks_own_group() -> None:
+    network = two_modules()
+    network.tied = nn.Linear(2, 2)
+    network.tied.weight = network.first.weight
+    groups = network.parameter_groups()
+    assert {name: len(group) for name, group in groups.items()} == {
+        "first": 1,
+        "second": 2,
+        "tied": 1,
+        "own": 2,
+    }
+    check_network(network, inputs_of())
 
 
 def test_it_knows_horizons_and_levels_and_has_no_parts() -> None:
