@@ -122,7 +122,7 @@ class QuotingDumper(yaml.SafeDumper):
         style = '"' if set(text) & OTHER_LINE_BREAKS else None
         return self.represent_scalar(STRING, text, style)
 
-    def represent_number_or_text(self, value: int | float | str) -> yaml.Node:
+    def represent_number_or_text(self, value: Any) -> yaml.Node:
         """A member of an enumeration of numbers or text, or a number of numpy's, as the plain value that it is."""
         if isinstance(value, str):
             return self.represent_text(str.__str__(value))
@@ -138,7 +138,7 @@ QuotingDumper.add_implicit_resolver(*FLOAT)
 QuotingDumper.add_representer(str, QuotingDumper.represent_text)
 for _kind in (int, float, str):
     QuotingDumper.add_multi_representer(_kind, QuotingDumper.represent_number_or_text)
-QuotingDumper.add_representer(None, QuotingDumper.represent_unwritable)
+QuotingDumper.add_representer(None, QuotingDumper.represent_unwritable)  # type: ignore[arg-type]
 UNWRITABLE = "Unable to serialize instance"
 """How jsonargparse begins the text that it writes for a value that no config has."""
 

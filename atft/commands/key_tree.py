@@ -113,7 +113,7 @@ def inside_of(hint: Any) -> Inside:
                 inside = inside._replace(bases=tuple(alternatives(arguments[-1])), positional=positional)
         elif origin is not None and issubclass(origin, Iterable):
             inside = inside._replace(item=arguments[0])
-        elif ActionTypeHint.is_subclass_typehint(kind):
+        elif ActionTypeHint.is_subclass_typehint(kind):  # type: ignore[no-untyped-call]
             inside = inside._replace(bases=(*inside.bases, kind))
     return inside
 
