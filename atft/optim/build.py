@@ -80,9 +80,9 @@ def copied_factory(key: str, factory: Any, example: str) -> Any:
 def _fuse(optimizer: Optimizer) -> None:
     """Let an optimiser of torch's that can step all of a group in one kernel do so where the group's device has it.
 
-    ``fused: false``, or ``foreach``, in its options leaves it as it is.
+    No kernel steps complex parameters. ``fused: false``, or ``foreach``, in its options leaves it as it is.
     """
     for group in optimizer.param_groups:
         chosen = group.get("fused", False) is not None or group.get("foreach") is not None
-        if not chosen and all(p.device.type in FUSED_ON for p in group["params"]):
+        if not chosen and all(p.device.type in FUSED_ON and p.is_floating_point() for p in group["params"]):
             group["fused"] = True

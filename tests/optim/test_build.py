@@ -126,3 +126,15 @@ def test_an_optimiser_without_fused_steps_is_left_as_it_is(monkeypatch: pytest.M
     monkeypatch.setattr("atft.optim.build.FUSED_ON", ("cpu",))
     optimizer, _ = build_optimizer(partial(torch.optim.RMSprop, lr=0.1), None, GROUPS, 3)
     assert "fused" not in optimizer.param_groups[0]
+
+
+def test_complex_parameters_train_without_a_fused_step_and_the_other_groups_with_it() -> None:
+    groups = {
+        "wave": [nn.Parameter(torch.ones(2, dtype=torch.complex64))],
+        "head": [nn.Parameter(torch.ones(2))],
+    }
+    optimizer, _ = build_optimizer(partial(torch.optim.AdamW, lr=0.1), None, groups, 1)
+    assert [bool(group["fused"]) for group in optimizer.param_groups] == [False, True]
+    sum(p.abs().sum() for of in groups.values() for p in of).backward()
+    optimizer.step()
+    assert all((p.abs() < 1).all() for of in groups.values() for p in of)
