@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from atft.errors import counted
+from atft.errors import counted, first_of
 from atft.features.checked_prices import CheckedPrices
 
 
@@ -59,5 +59,21 @@ def report_append(
     new = [index for index, day in enumerate(prices.calendar) if day not in former]
     days = tuple(prices.calendar[index] for index in new)
     rows, universe_rows = (int(np.asarray(cells)[new].sum()) for cells in (prices.kept, prices.universe))
-    last_day, notes = prices.calendar[-1], (*notes, *prices.notes)
+    last_day, notes = prices.calendar[-1], (*notes, *_changed_codes(prices, new), *prices.notes)
     return AppendReport(panel, last_day, days, rebuilt_from, rows, universe_rows, notes)
+
+
+def _changed_codes(prices: CheckedPrices, new: Sequence[int]) -> list[str]:
+    """A line for the codes that begin on the new days, and one for those that had a row until then and have none."""
+    if not new or not new[0]:
+        return []
+    before, now = new[0] - 1, prices.kept[new].any(axis=0)
+    lines = []
+    for what, which in (
+        ("codes that are new", now & (prices.age[before] == 0)),
+        ("codes without a row on the new days", prices.kept[before] & ~now),
+    ):
+        if which.any():
+            names = [prices.codes[stock] for stock in np.flatnonzero(which)]
+            lines.append(f"{what}: {len(names):,}: {first_of(names, 3)}")
+    return lines
