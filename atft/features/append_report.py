@@ -64,7 +64,7 @@ def report_append(
 
 
 def _changed_codes(prices: CheckedPrices, new: Sequence[int]) -> list[str]:
-    """A line for the codes that begin on the new days, and one for those that had a row until then and have none."""
+    """A line for the codes that begin on the new days, and one for those that had a row on the day before only."""
     if not new or not new[0]:
         return []
     before, now = new[0] - 1, prices.kept[new].any(axis=0)

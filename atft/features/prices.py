@@ -15,7 +15,7 @@ from jaxtyping import Int32
 
 from atft.cells import check_codes
 from atft.dates import as_dates
-from atft.errors import InputError, counted
+from atft.errors import InputError, counted, first_of
 from atft.features.options import FeatureOptions
 from atft.features.price_dialects import PRICES
 from atft.features.price_rows import read_price_rows
@@ -137,8 +137,20 @@ def read_prices(path: Path, options: FeatureOptions) -> PriceGrid:
         exclusions=exclusions,
         missing=table.missing,
         layout=table.line,
+        notes=_alike_codes(codes),
         **grids,
     )
+
+
+def _alike_codes(codes: Sequence[str]) -> tuple[str, ...]:
+    """A line for codes that differ in leading zeros or in case only, as where Excel has written one of two files."""
+    groups: dict[str, list[str]] = {}
+    for code in codes:
+        groups.setdefault(code.casefold().lstrip("0"), []).append(code)
+    alike = [" and ".join(group) for group in groups.values() if len(group) > 1]
+    if not alike:
+        return ()
+    return (f"WARNING codes that differ in leading zeros or case only: {len(alike):,}: {first_of(alike, 3)}",)
 
 
 def _drop_other_basis(grids: dict[str, np.ndarray]) -> None:

@@ -83,6 +83,13 @@ def test_a_csv_gives_the_same_grid_as_the_parquet_file(tmp_path: Path, make_mark
     assert (a.calendar, a.codes, a.sectors) == (b.calendar, b.codes, b.sectors)
 
 
+def test_codes_that_differ_in_zeros_or_case_only_are_warned_of(tmp_path: Path) -> None:
+    alike = read(tmp_path, small(code=["0050", "1301", "50", "1301"]))
+    assert alike.notes == ("WARNING codes that differ in leading zeros or case only: 1: 0050 and 50",)
+    assert "1: AA and aa" in read(tmp_path, small(code=["AA", "B", "aa", "B"])).notes[0]
+    assert not read(tmp_path, small()).notes
+
+
 def test_a_code_keeps_its_zeros_and_a_number_becomes_text(tmp_path: Path) -> None:
     assert read(tmp_path, small(), "p.csv").codes == ["0050", "1301"]
     assert read(tmp_path, small(code=[50, 1301, 50, 1301])).codes == ["1301", "50"]
