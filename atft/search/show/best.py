@@ -23,7 +23,7 @@ from atft.search.study.study import open_study
 
 def run(arguments: list[str]) -> int:
     """Write the best point as a config; the exit code is 1 where no trial is complete."""
-    options, sweep = sweep_arguments("best", __doc__.partition("\n")[0], arguments)
+    options, sweep = sweep_arguments("best", (__doc__ or "").partition("\n")[0], arguments)
     path: Path | None = options.out
     with storage_errors(sweep):
         now = overview(open_study(sweep), sweep)

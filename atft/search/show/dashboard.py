@@ -17,7 +17,7 @@ LOOPBACK = "127.0.0.1"
 
 def run(arguments: list[str]) -> int:
     """Serve the dashboard until it is interrupted."""
-    options, sweep = sweep_arguments("dashboard", __doc__.partition("\n")[0], arguments)
+    options, sweep = sweep_arguments("dashboard", (__doc__ or "").partition("\n")[0], arguments)
     if find_spec("optuna_dashboard") is None:
         raise InputError("dashboard: optuna-dashboard is not installed; run: pip install 'atft[dashboard]'")
     with storage_errors(sweep):

@@ -30,7 +30,7 @@ STATES = {Outcome.COMPLETE: TrialState.COMPLETE, Outcome.PRUNED: TrialState.PRUN
 
 def run(arguments: list[str]) -> int:
     """Make the database again, where there is none, from directories of one study and of the sweep's question."""
-    _, sweep = sweep_arguments("rebuild", __doc__.partition("\n")[0], arguments)
+    _, sweep = sweep_arguments("rebuild", (__doc__ or "").partition("\n")[0], arguments)
     records = read_trials(sweep.directory)
     identity = identify(sweep)
     now = {"config_digest": identity.config_digest, "data_digest": identity.data_digest}

@@ -23,7 +23,7 @@ from atft.search.study.study import open_study
 
 def run(arguments: list[str]) -> int:
     """Write the page and print its path."""
-    options, sweep = sweep_arguments("report", __doc__.partition("\n")[0], arguments)
+    options, sweep = sweep_arguments("report", (__doc__ or "").partition("\n")[0], arguments)
     path = options.out or sweep.directory / "report.html"
     with storage_errors(sweep):
         study = open_study(sweep)

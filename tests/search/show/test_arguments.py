@@ -1,6 +1,7 @@
 """What every command that looks at a study takes."""
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,14 @@ def test_a_mistake_in_the_words_is_one_line(
     with pytest.raises(InputError) as caught:
         sweep_arguments("look", "Look.", words)
     assert str(caught.value) == f"{message}; see python -m atft sweep look --help"
+
+
+@pytest.mark.parametrize("command", ["best", "report", "rebuild", "dashboard"])
+def test_a_command_explains_itself_where_python_leaves_docstrings_out(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = import_module(f"atft.search.show.{command}")
+    monkeypatch.setattr(module, "__doc__", None)
+    with pytest.raises(SystemExit):
+        module.run(["--help"])
+    assert f"python -m atft sweep {command}" in capsys.readouterr().out
