@@ -198,7 +198,7 @@ def _check_schedule(states: list[Any], expected: LRScheduler | None) -> None:
     if expected is not None:
         settings = expected.state_dict()
         _check_kind(states[0], settings, "lr_schedulers.0")
-        for name in set(SCHEDULE_SETTINGS) & set(settings):
+        for name in sorted(set(SCHEDULE_SETTINGS) & set(settings)):
             if _listed(states[0][name]) != _listed(settings[name]):
                 raise _wrong(f"lr_schedulers.0.{name}", f"{settings[name]!r:.60}, which the config asks for")
 

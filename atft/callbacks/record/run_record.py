@@ -228,7 +228,7 @@ class RunRecord(pl.Callback):
         """Mean value and gradient share of each term over the epochs; the last weight of balanced ones."""
         for kind, folder in (("value", "term"), ("gradient_share", "gradient_share"), ("weight", "weight")):
             prefix = f"train/{folder}/"
-            for name in {k for epoch in self.history for k in epoch if k.startswith(prefix)}:
+            for name in dict.fromkeys(k for epoch in self.history for k in epoch if k.startswith(prefix)):
                 values = [epoch[name] for epoch in self.history if name in epoch]
                 figure = values[-1] if kind == "weight" else sum(values) / len(values)
                 self.receipt.terms.setdefault(name.removeprefix(prefix), {})[kind] = figure
