@@ -277,14 +277,11 @@ def _alias_notes(rows: FileRows) -> list[str]:
 
 def _members(rows: FileRows, notes: list[str]) -> NDArray[np.int16]:
     """Number the scores that a date has by their (fold, seed), from 0."""
-    keys = rows.keys(MEMBER_KEYS)
-    if not keys:
+    number = rows.key_numbers(MEMBER_KEYS)
+    if not number.any():
         return np.zeros(len(rows), dtype=np.int16)
-    number = np.zeros(len(rows), dtype=np.int64)
-    for key in keys:
-        distinct, index = np.unique(key, return_inverse=True)
-        number = number * len(distinct) + index
-    distinct, pair = np.unique(number, return_inverse=True)
+    distinct = np.unique(number)
+    pair = np.searchsorted(distinct, number)
     # A date of one fold has the first score, whatever the fold's number is.
     occurs = np.zeros((len(distinct), len(rows.dates)), dtype=bool)
     occurs[pair, rows.day] = True

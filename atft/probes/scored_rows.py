@@ -56,10 +56,7 @@ def read_scored_rows(path: Path, split: str | None = None) -> list[ScoredRows]:
         stated_horizons(rows)  # raises where one is null
     split, of_split = rows.of_split(split)
     chosen = np.flatnonzero(of_split)
-    keys = rows.keys(("horizon", *MEMBER_KEYS))
-    if not keys:
-        return [_part(rows, chosen, split)]
-    _, part = np.unique(np.stack(keys)[:, chosen], axis=1, return_inverse=True)
+    part = rows.key_numbers(("horizon", *MEMBER_KEYS))[chosen]
     # A stable sort keeps the rows of each part in the file's order.
     order = np.argsort(part, kind="stable")
     ends = np.flatnonzero(np.diff(part[order])) + 1

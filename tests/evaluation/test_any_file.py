@@ -157,3 +157,16 @@ def test_files_that_are_no_table_raise(tmp_path: Path) -> None:
         (tmp_path / name).write_text(text)
         with pytest.raises(InputError, match=message):
             read_rows(tmp_path / name, NEEDED)
+
+
+def test_rows_are_numbered_alike_where_their_keys_agree_in_the_order_of_the_keys(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    fold = [None if f == 2 else int(f) for f in rng.integers(0, 3, 200)]
+    seed, horizon = rng.integers(1, 4, 200).tolist(), rng.choice([1, 5, 20], 200).tolist()
+    table = {"date": [date(2020, 1, 2)] * 200, "code": [f"S{i}" for i in range(200)], "score": [0.5] * 200}
+    rows = rows_of(tmp_path, table | {"horizon": horizon, "fold": fold, "seed": seed}, ("score",))
+    number = rows.key_numbers(("horizon", "fold", "seed"))
+    keys = [(h, -1 if f is None else f, s) for h, f, s in zip(horizon, fold, seed, strict=True)]
+    ordered = sorted(set(keys))
+    assert np.unique(number, return_inverse=True)[1].tolist() == [ordered.index(key) for key in keys]
+    assert not rows.key_numbers(()).any()
