@@ -4,7 +4,7 @@ Each row is one line of plain text, so that a log can be searched for ``network 
 """
 
 from collections.abc import Mapping, Sequence
-from math import isfinite
+from math import isfinite, sqrt
 from typing import TYPE_CHECKING
 
 from atft.day_statistics import RANKING_METRICS
@@ -77,19 +77,21 @@ def paired_lines(differences: Mapping[int, PairedDifference]) -> list[str]:
     return lines
 
 
-def suspect_lines(rows: Sequence[SummaryRow]) -> list[str]:
+def suspect_lines(rows: Sequence[SummaryRow], bands: Mapping[int, Bands] | None = None) -> list[str]:
     """One line a horizon at which a scorer has a mean RankIC or IC beyond `plausible_ic`.
 
     It names the one that is furthest beyond. A value within two errors of 0, or of so few days that it has none, is
-    no suspect: there chance is large too. Rows are of a real market: of a simulated one the oracle is the bound.
+    no suspect: there chance is large too. Nor is one within √h times the band of random scores, which those of
+    scores that never change reach. Rows are of a real market: of a simulated one the oracle is the bound.
     """
-    lines = []
+    lines, bands = [], bands or {}
     for horizon in dict.fromkeys(row.horizon for row in rows):
         beyond, limit = [], plausible_ic(horizon)
         for row in (r for r in rows if r.horizon == horizon and not r.lag):
             for heading, name in (("RankIC", "rank_ic"), ("IC", "ic")):
                 value, error = row.figures[name]
-                if abs(value) > limit and abs(value) > 2 * error:
+                chance = sqrt(horizon) * bands.get(horizon, {}).get(name, (0.0, 0.0))[1]
+                if abs(value) > max(limit, chance) and abs(value) > 2 * error:
                     beyond.append((abs(value), f"{heading} {value:+.4f} of {row.scorer}"))
         if beyond:
             lines.append(

@@ -175,7 +175,7 @@ def comparison_text(compared: Comparison, days: str, min_stocks: int, metrics: M
     """The table under the words for its ``days``, and below it warnings, differences and what is left out."""
     title = f"\n{days}, mean ± standard error"
     table = table_text(comparison_table(compared.rows, compared.bands, title, min_stocks, metrics))
-    below = [] if compared.simulated else suspect_lines(compared.rows)
+    below = [] if compared.simulated else suspect_lines(compared.rows, compared.bands)
     below += paired_lines(compared.differences)
     below += [f"not in the table: {reason}" for reason in compared.absent]
     return "\n".join([table, "", *below] if below else [table])

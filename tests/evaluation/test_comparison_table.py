@@ -118,3 +118,7 @@ def test_a_figure_that_no_honest_score_has_is_a_warning_which_names_the_furthest
         == []
     )
     assert suspect_lines([row("too few days for an error", 0.4, 0.4, nan)]) == []
+    # 60 days of 20 stocks: scores that never change reach 0.26 at 20 days by chance, where errors are too small.
+    band = {20: {"rank_ic": (-0.058, 0.058), "ic": (-0.058, 0.058)}}
+    assert suspect_lines([row("slow noise", 0.255, 0.2, 0.05, 20)], band) == []
+    assert len(suspect_lines([row("beyond it", 0.265, 0.2, 0.05, 20)], band)) == 1
