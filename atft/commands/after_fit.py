@@ -63,11 +63,11 @@ def weights_line(checkpoint: RunCheckpoint, history: Sequence[Mapping[str, float
     monitor, selected = checkpoint.monitor, checkpoint.selected
     assert selected is not None
     line = f"weights of epoch {selected.epoch + 1} of {len(history)}"
-    scores = {} if monitor is None else {int(row["epoch"]): row.get(monitor, math.nan) for row in history}
+    scores = {int(row["epoch"]): row.get(str(monitor), math.nan) for row in history}
     scores = {epoch: score for epoch, score in scores.items() if math.isfinite(score)}
     best = (max if checkpoint.mode == "max" else min)(scores, key=lambda epoch: scores[epoch], default=None)
     is_best = best is None or scores[best] == scores.get(selected.epoch)
-    selects_best = checkpoint.select == "best" and monitor is not None
+    selects_best = checkpoint.select == "best"
     if not selects_best:
         line += ", the last" if selected.epoch + 1 == len(history) else ", the last that was validated"
     if selects_best and is_best:

@@ -28,16 +28,12 @@ from atft.market.options import MarketOptions
 from atft.network import NetworkInputs
 from atft.nn.ranking_network import RankingNetwork
 from atft.panel import PanelSchema, match
-from atft.runs.run_callbacks import CHECKPOINT_DEFAULTS, EARLY_STOPPING_DEFAULTS, MONITORS
+from atft.runs.run_callbacks import MONITORS
 from atft.tasks.baseline_scores import IN_THE_TABLE, BaselineName
 from atft.tasks.panel_source import PanelOptions, column_names, panel_features
 
-DEFAULTS: dict[str, Any] = {
-    "model.network": {"class_path": "atft.nn.atft_gat_fan.ATFTGATFAN"},
-    **{f"checkpoint.{name}": value for name, value in CHECKPOINT_DEFAULTS.items()},
-    **{f"early_stopping.{name}": value for name, value in EARLY_STOPPING_DEFAULTS.items()},
-}
-"""The network of a config that names none, and of Lightning's own callbacks what differs from its defaults."""
+DEFAULTS: dict[str, Any] = {"model.network": {"class_path": "atft.nn.atft_gat_fan.ATFTGATFAN"}}
+"""The network of a config that names none."""
 
 
 INIT_FROM = (

@@ -23,9 +23,8 @@ class PretrainedCheckpoint(RunCheckpoint):
     """Write the weights of the latest epoch to ``pretrained.ckpt``, without optimiser and heads."""
 
     def __init__(self) -> None:
-        super().__init__(
-            filename=PRETRAINED.removesuffix(".ckpt"), save_weights_only=True, enable_version_counter=False
-        )
+        super().__init__("last", save_last=False, save_weights_only=True)
+        self.filename, self.monitor = PRETRAINED.removesuffix(".ckpt"), None
 
     def _publish_best(self) -> None:
         """No validation selects an epoch: there is one file."""

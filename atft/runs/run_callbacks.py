@@ -50,24 +50,6 @@ MONITORS: dict[str, type[pl.Callback]] = {
 }
 """Guards and monitors of every fit that have options, by their key."""
 
-CHECKPOINT_DEFAULTS: dict[str, Any] = {
-    "select": "best",
-    "monitor": "val/rank_ic",
-    "mode": "max",
-    "filename": "best_model",
-    "save_last": True,
-    "save_top_k": 1,
-    "save_on_train_epoch_end": True,  # a resume then starts with the next epoch
-    "auto_insert_metric_name": False,
-    "enable_version_counter": False,
-}
-EARLY_STOPPING_DEFAULTS: dict[str, Any] = {
-    "monitor": "val/rank_ic",
-    "mode": "max",
-    "patience": 10,
-    "check_finite": False,  # a NaN metric is reported by the receipt, with its reason
-}
-
 FITTING = (ModelCheckpoint, EarlyStopping, WeightAveraging, *MONITORS.values())
 """Callbacks that mean something only while a network trains."""
 
@@ -129,15 +111,8 @@ def checked_callbacks(callbacks: Any) -> list[pl.Callback]:
 
 
 def check_metrics(callbacks: Iterable[pl.Callback], known: set[str]) -> None:
-    """Check that checkpoint and early stopping watch a metric that an epoch logs, and not for its worst value.
-
-    Nor may they be asked to print: a run's lines are its own, and Lightning's are not shown.
-    """
+    """Check that checkpoint and early stopping watch a metric that an epoch logs, and not for its worst value."""
     for callback in callbacks:
-        if isinstance(callback, RunCheckpoint | RunEarlyStopping) and callback.verbose:
-            raise InputError(
-                f"{_key(callback)}.verbose: the run's lines say what it kept and why it ended; leave it out"
-            )
         monitor = getattr(callback, "monitor", None)
         watches = isinstance(callback, ModelCheckpoint | EarlyStopping)
         if watches and monitor is not None and monitor not in known:

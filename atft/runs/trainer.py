@@ -17,8 +17,6 @@ from atft.errors import InputError, one_line
 from atft.option_types import check_arguments
 from atft.runs.resumed_run import all_done, check_resumed
 from atft.runs.run_callbacks import (
-    CHECKPOINT_DEFAULTS,
-    EARLY_STOPPING_DEFAULTS,
     MONITORS,
     check_training,
     checked_callbacks,
@@ -65,9 +63,9 @@ class Trainer(RunTrainer):
         max_epochs: int,
         *,
         monitor: str = "val/rank_ic",
-        mode: str = "max",
+        mode: Literal["max", "min"] = "max",
         patience: int | None = 10,
-        select: Literal["best", "last"] = CHECKPOINT_DEFAULTS["select"],
+        select: Literal["best", "last"] = "best",
         callbacks: Iterable[pl.Callback] = (),
         quiet: bool = False,
         **options: Any,
@@ -79,10 +77,9 @@ class Trainer(RunTrainer):
         self._logs = options.get("logger") is not False
         self.record: RunRecord | None = None
         """Receipt and metrics of the run; None before `fit`."""
-        watched: dict[str, Any] = {"monitor": monitor, "mode": mode}
-        ours: list[pl.Callback] = [RunCheckpoint(**{**CHECKPOINT_DEFAULTS, **watched, "select": select})]
+        ours: list[pl.Callback] = [RunCheckpoint(select, monitor, mode)]
         if patience is not None:
-            ours.append(EarlyStopping(**{**EARLY_STOPPING_DEFAULTS, **watched, "patience": patience}))
+            ours.append(EarlyStopping(monitor, mode, patience))
         ours += [kind() for kind in MONITORS.values()]
         options = {**TRAINER_DEFAULTS, **options}
         options |= run_options(options)

@@ -127,7 +127,6 @@ def test_predict_dates_of_the_config_do_not_shorten_the_comparison(
             2,
             "weights of epoch 3 of 3; the best by val/rank_ic was epoch 2, +0.0500 against +0.0400, whose weights",
         ),
-        ({"monitor": None}, 2, "weights of epoch 3 of 3, the last"),
         (
             {"select": "last"},
             2,
@@ -144,7 +143,7 @@ def test_predict_dates_of_the_config_do_not_shorten_the_comparison(
 def test_the_line_below_the_table_says_whose_weights_were_scored(
     options: dict[str, Any], epoch: int, line: str
 ) -> None:
-    checkpoint = RunCheckpoint(**{"monitor": "val/rank_ic", "mode": "max", **options})
+    checkpoint = RunCheckpoint(**options)
     checkpoint.selected = Measured(3 * epoch, epoch, {})
     history = [{"epoch": e, "val/rank_ic": score} for e, score in enumerate((0.03, 0.05, 0.04))]
     assert weights_line(checkpoint, history).startswith(line)

@@ -63,18 +63,6 @@ def test_the_worst_value_of_a_metric_is_never_the_selected_one() -> None:
     check_metrics([RunCheckpoint(monitor="val/rank_ic", mode="max")], known)
 
 
-@pytest.mark.parametrize(
-    ("callback", "key"),
-    [
-        (RunCheckpoint(verbose=True), "checkpoint"),
-        (RunEarlyStopping("val/rank_ic", verbose=True), "early_stopping"),
-    ],
-)
-def test_a_line_of_lightnings_that_would_not_be_shown_cannot_be_asked_for(callback: Any, key: str) -> None:
-    with pytest.raises(InputError, match=rf"^{key}\.verbose: .* leave it out$"):
-        check_metrics([callback], {"val/rank_ic"})
-
-
 @pytest.mark.parametrize("callback", [ModelCheckpoint(monitor="val/foo"), EarlyStopping("val/foo")])
 def test_a_callback_of_the_users_is_named_by_its_class(callback: Any) -> None:
     key = rf"^trainer\.callbacks: {type(callback).__name__}\.monitor: no metric 'val/foo'"
@@ -133,9 +121,9 @@ def test_a_callback_that_would_read_a_score_of_other_weights_is_an_error() -> No
             match=r"^trainer\.callbacks: ModelCheckpoint\.train_time_interval: .*every_n_train_steps",
         ):
             check_scores_are_current(a_trainer(timed))
-    stopping = RunEarlyStopping("val/rank_ic", check_on_train_epoch_end=True)
+    stopping = EarlyStopping("val/rank_ic", check_on_train_epoch_end=True)
     check_scores_are_current(a_trainer(stopping))
-    with pytest.raises(InputError, match=r"early_stopping\.check_on_train_epoch_end: not every epoch"):
+    with pytest.raises(InputError, match=r"EarlyStopping\.check_on_train_epoch_end: not every epoch"):
         check_scores_are_current(a_trainer(stopping, check_val_every_n_epoch=2))
 
 

@@ -5,6 +5,8 @@ run's schedule and averages are meant to end: one noisy validation year does not
 has fallen so far that the weights at the end would be useless.
 """
 
+from typing import Literal
+
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import early_stopping as lightning
 from torch import Tensor
@@ -19,9 +21,35 @@ class EarlyStopping(lightning.EarlyStopping):
     """End a run after ``patience`` validations without a better score, or of diverged scores.
 
     With ``checkpoint.select: last`` a validation counts only where its score is worse than the best one by more
-    than half of the best one's size, or is not finite; any other validation starts the count again. Arguments are
-    those of Lightning's class, whose name it has too, so that its state in a checkpoint is found again.
+    than half of the best one's size, or is not finite; any other validation starts the count again.
+
+    Args:
+        monitor: metric of an epoch.
+        mode: ``max`` where a higher one is better, else ``min``.
+        patience: validations without a better score after which a run ends.
+        min_delta: a score is better where it differs by more than that.
+        stopping_threshold: a score that is better than that ends the run at once.
+        divergence_threshold: a score that is worse than that ends the run at once.
     """
+
+    def __init__(
+        self,
+        monitor: str = "val/rank_ic",
+        mode: Literal["max", "min"] = "max",
+        patience: int = 10,
+        min_delta: float = 0.0,
+        stopping_threshold: float | None = None,
+        divergence_threshold: float | None = None,
+    ) -> None:
+        super().__init__(
+            monitor,
+            min_delta,
+            patience,
+            mode=mode,
+            check_finite=False,  # a NaN metric is reported by the receipt, with its reason
+            stopping_threshold=stopping_threshold,
+            divergence_threshold=divergence_threshold,
+        )
 
     waits_for_divergence = False
     """The last epoch's weights are scored."""

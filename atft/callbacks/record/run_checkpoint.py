@@ -5,8 +5,7 @@ little about which of two epochs is better, and averaged weights of the last epo
 written when an epoch is over, its validation included: resuming from one starts the next epoch exactly as if
 nothing had happened. Where a stop cuts an epoch off (a time limit, ``max_steps``, a callback), what there is of it
 may be selected, while ``last.ckpt`` is of before its validation: resuming trains on the rest of its days. Where
-several epochs are kept, or a file name is set, ``best_model.ckpt`` is a link to the best of those files. Cost: two
-writes an epoch.
+several epochs are kept, ``best_model.ckpt`` is a link to the best of their files. Cost: two writes an epoch.
 
 Metrics belong to the weights that they were measured with. `RankingTask` clears ``trainer.callback_metrics`` when
 an epoch starts and validates only at an epoch's end, so that a checkpoint never carries metrics of other weights.
@@ -14,9 +13,8 @@ an epoch starts and validates only at an epoch's end, so that a checkpoint never
 
 import math
 import os
-import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -67,29 +65,62 @@ def measured_of(checkpoint: Path) -> Measured:
 class RunCheckpoint(ModelCheckpoint):
     """Lightning's checkpoint callback, which selects among whole epochs and continues a previous run's selection.
 
-    ``every_n_train_steps`` writes ``last.ckpt`` between epochs too; an epoch is selected at its end.
-
     Args:
         select: epoch whose weights are scored on the days after training, and kept in best_model.ckpt: ``best`` by
             ``monitor``, or ``last``, the last one that was validated.
-        options: of Lightning's class.
+        monitor: metric of an epoch.
+        mode: ``max`` where a higher one is better, else ``min``.
+        save_top_k: best epochs to keep, -1 for all; of several each is in ``step_<n>.ckpt``.
+        save_last: also keep ``last.ckpt``, from which a run goes on.
+        save_weights_only: without what a run needs to go on.
+        every_n_epochs: only each so many epochs may be selected.
+        every_n_train_steps: write ``last.ckpt`` each so many steps too; null for the ends of epochs alone.
 
     Raises:
-        InputError: an option under which a file would not hold what its name says.
+        InputError: a number or word out of range, or options that exclude each other.
     """
 
-    def __init__(self, select: Literal["best", "last"] = "best", **options: Any) -> None:
-        for fault in _option_faults(select, options):
-            raise InputError(f"checkpoint.{fault}")
+    def __init__(
+        self,
+        select: Literal["best", "last"] = "best",
+        monitor: str = "val/rank_ic",
+        mode: Literal["max", "min"] = "max",
+        save_top_k: int = 1,
+        save_last: bool = True,
+        save_weights_only: bool = False,
+        every_n_epochs: int = 1,
+        every_n_train_steps: int | None = None,
+    ) -> None:
+        if select not in ("best", "last"):
+            raise InputError(f"checkpoint.select: must be best or last, got {select!r:.40}")
+        if select == "last" and save_top_k != 1:
+            raise InputError(
+                f"checkpoint.save_top_k: {save_top_k} keeps the best epochs, and checkpoint.select last keeps the "
+                f"last one; leave it out"
+            )
+        if save_top_k == 0:
+            raise InputError(
+                "checkpoint.save_top_k: 0 keeps nothing to score the unseen days with; 1 keeps the best epoch"
+            )
+        if every_n_epochs < 1:
+            raise InputError(f"checkpoint.every_n_epochs: must be at least 1, got {every_n_epochs}")
         try:
-            super().__init__(**options)
+            super().__init__(
+                filename=Path(BEST).stem if save_top_k == 1 else STEP_NAME,
+                monitor=monitor,
+                mode=mode,
+                save_top_k=save_top_k,
+                save_last=save_last,
+                save_weights_only=save_weights_only,
+                every_n_train_steps=every_n_train_steps,
+                save_on_train_epoch_end=True,  # a resume then starts with the next epoch
+                auto_insert_metric_name=False,
+                enable_version_counter=False,
+            )
         except MisconfigurationException as error:
             raise InputError(f"checkpoint: {' '.join(str(error).split())}") from error
-        if self.save_top_k != 1 and self.filename == Path(BEST).stem:
-            self.filename = STEP_NAME
         self.select = select
-        self._save_on_train_epoch_end = True
-        self._every_n_epochs = self._every_n_epochs or 1
+        self._every_n_epochs = every_n_epochs
         self.selected: Measured | None = None
         """Metrics of the weights in ``best_model_path``; None before the first selection."""
         self.lost = ""
@@ -107,9 +138,6 @@ class RunCheckpoint(ModelCheckpoint):
         self._resumed = Path(trainer.ckpt_path or "")
         epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]
         self._resumed_within = epochs["processed"] < epochs["started"]
-        states = checkpoint["callbacks"]
-        for key in [key for key in states if str(key).startswith(self.state_key + "{")]:  # of older versions
-            states[self.state_key] = states.pop(key)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: Any, outputs: Any, batch: DayBatch, *_: Any
@@ -130,7 +158,7 @@ class RunCheckpoint(ModelCheckpoint):
         if self._should_skip_saving_checkpoint(trainer):
             return
         metrics = self._monitor_candidates(trainer)
-        measured = self.monitor is None or self.monitor in trainer.callback_metrics
+        measured = self.monitor in (None, *trainer.callback_metrics)
         if measured and (trainer.current_epoch + 1) % self._every_n_epochs == 0:
             self._save_topk_checkpoint(trainer, metrics)
         if self._kept_within != trainer.global_step:
@@ -217,35 +245,6 @@ class RunCheckpoint(ModelCheckpoint):
         best = Path(self.best_model_path)
         if best.name != BEST:
             link_or_copy(best, best.with_name(BEST))
-
-
-def _option_faults(select: str, options: dict[str, Any]) -> Iterator[str]:
-    """Options that would put other weights into a file than its name says, and what to use instead."""
-    k, name = options.get("save_top_k", 1), options.get("filename")
-    within = "add lightning.pytorch.callbacks.ModelCheckpoint to trainer.callbacks"
-    if select not in ("best", "last"):
-        yield f"select: must be best or last, got {select!r:.40}"
-    if select == "last" and k != 1:
-        yield f"save_top_k: {k} keeps the best epochs, and checkpoint.select last keeps the last one; leave it out"
-    if k == 0:
-        yield "save_top_k: 0 keeps nothing to score the unseen days with; 1 keeps the best epoch"
-    if options.get("save_last") == "link":
-        yield "save_last: link would name another epoch; true or false"
-    if options.get("every_n_epochs") == 0:
-        yield "every_n_epochs: must be at least 1, or null for every epoch"
-    if options.get("save_on_train_epoch_end") is False:
-        yield "save_on_train_epoch_end: false would save an epoch before it is over; leave it out"
-    if options.get("save_on_exception"):
-        yield f"save_on_exception: the best epoch's file would be overwritten; last.ckpt is there, or {within}"
-    if options.get("train_time_interval") is not None:
-        yield "train_time_interval: a run counts in steps; give checkpoint.every_n_train_steps"
-    if options.get("dirpath") is not None:
-        yield "dirpath: checkpoints stay in the run's own directory; give trainer.default_root_dir or name"
-    if name == ModelCheckpoint.CHECKPOINT_NAME_LAST:
-        yield f"filename: {name} is the name of the last epoch's file; give another one"
-    # One file name for several epochs: each would replace the one before.
-    if k not in (0, 1) and name not in (None, Path(BEST).stem) and not re.search("{(step|epoch)", name):
-        yield f"filename: {name} would name all of save_top_k {k} alike; put {{step}} in it"
 
 
 def find_checkpoint(trainer: pl.Trainer) -> RunCheckpoint | None:

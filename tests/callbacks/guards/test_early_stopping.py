@@ -16,8 +16,7 @@ from atft.callbacks.record.run_end import stop_reason
 
 def stopped_at(select: Any, scores: list[float], **options: Any) -> tuple[int | None, EarlyStopping]:
     """The epoch, from 1, after which a run with these validations ends; None where it does not."""
-    watched = {"monitor": "val/rank_ic", "mode": "max", "patience": 2, "check_finite": False, **options}
-    callback, checkpoint = EarlyStopping(**watched), RunCheckpoint(select, monitor="val/rank_ic")
+    callback, checkpoint = EarlyStopping(**{"patience": 2, **options}), RunCheckpoint(select)
     trainer = Mock(spec=pl.Trainer, callbacks=[checkpoint], val_check_interval=1.0, check_val_every_n_epoch=1)
     callback.setup(trainer, Mock(spec=pl.LightningModule), "fit")
     for epoch, score in enumerate(scores, start=1):
@@ -28,7 +27,7 @@ def stopped_at(select: Any, scores: list[float], **options: Any) -> tuple[int | 
 
 def test_where_the_best_epoch_is_scored_it_is_lightnings() -> None:
     assert stopped_at("best", [0.06, 0.058, 0.059, 0.061])[0] == 3
-    ours, theirs = EarlyStopping("val/ic", mode="max"), lightning.EarlyStopping("val/ic", mode="max")
+    ours, theirs = EarlyStopping("val/ic", patience=3), lightning.EarlyStopping("val/ic", mode="max")
     assert ours.state_key == theirs.state_key and ours.state_dict() == theirs.state_dict()
 
 

@@ -69,7 +69,7 @@ def test_a_trial_ends_its_run_of_wandb_for_the_next_one_of_the_process() -> None
 
 @pytest.mark.parametrize(
     ("options", "epoch"),
-    [({}, 1), ({"save_top_k": 3}, 1), ({"filename": "mine"}, 1), ({"select": "last"}, 2)],
+    [({}, 1), ({"save_top_k": 3}, 1), ({"select": "last"}, 2)],
     ids=str,
 )
 def test_the_value_is_the_selected_epochs_whatever_the_checkpoint_keeps(
