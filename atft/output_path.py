@@ -1,7 +1,7 @@
 """The file that a command writes is none that it reads (panels, prices, configs), and no evidence of a run."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from atft.errors import InputError
@@ -23,7 +23,7 @@ PANEL_SUFFIXES = (".parquet", ".pq")
 
 
 def check_no_evidence(out: Path, option: str = "--out") -> None:
-    """Check that the file which an option names is none that a run, a registry or the like has left.
+    """Check that the file which an option names is none that a run, a registry or the like leaves in its folder.
 
     Args:
         out: the file to write; links are followed.
@@ -34,10 +34,22 @@ def check_no_evidence(out: Path, option: str = "--out") -> None:
     """
     path = out.resolve()
     left = (*EVIDENCE, *RUN_FILES)
-    if path.name in left and path.exists() and any((path.parent / name).exists() for name in EVIDENCE):
+    if path.name in left and any((path.parent / name).exists() for name in EVIDENCE):
         raise InputError(
             f"{option} {out}: that file is evidence of the run in {path.parent}; name another file"
         )
+
+
+def check_table_out(out: Path, suffixes: Sequence[str], inputs: Iterable[str | Path | None]) -> None:
+    """Check that the table which ``--out`` names has a known suffix, and is neither evidence nor an input.
+
+    Raises:
+        InputError: it has another suffix, or would replace one of them.
+    """
+    if out.suffix not in suffixes:
+        raise InputError(f"--out {out}: the suffix decides the format, it must be {' or '.join(suffixes)}")
+    check_no_evidence(out)
+    check_not_read(out, inputs)
 
 
 def check_panel_out(out: Path, option: str = "out") -> None:

@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 from atft.errors import InputError
-from atft.output_path import check_no_evidence, check_not_among, check_not_read, check_panel_out
+from atft.output_path import (
+    check_no_evidence,
+    check_not_among,
+    check_not_read,
+    check_panel_out,
+    check_table_out,
+)
 
 
 @pytest.mark.parametrize("source", ["days/a.csv", "days", "da*/*.csv", "x/../days/a.csv", "link.csv"])
@@ -34,17 +40,31 @@ def test_an_input_that_is_not_named_is_not_the_working_directory(
     check_not_read(Path("a.csv"), ["", None])
 
 
-def test_evidence_is_a_file_that_is_there_beside_the_record_of_a_run(tmp_path: Path) -> None:
+def test_evidence_is_a_file_of_a_run_beside_its_record(tmp_path: Path) -> None:
     metrics, link = tmp_path / "metrics.json", tmp_path / "link.json"
     metrics.touch()
     link.symlink_to(metrics)
     check_no_evidence(metrics)  # no run's folder
     (tmp_path / "crossval.json").touch()
-    for file in (metrics, link, tmp_path / "crossval.json"):
+    for file in (
+        metrics,
+        link,
+        tmp_path / "crossval.json",
+        tmp_path / "folds.json",
+    ):  # the last is not there yet
         with pytest.raises(InputError, match=r"evidence of the run in .*; name another file$"):
             check_no_evidence(file)
-    for name in ("folds.json", "compare.json"):  # not there yet, or no run's
-        check_no_evidence(tmp_path / name)
+    check_no_evidence(tmp_path / "compare.json")
+    for name, message in {
+        "metrics.csv": "evidence of the run",
+        "panel.parquet": "this command reads that file",
+        "scores": r"the suffix decides the format, it must be \.csv or \.json or \.parquet$",
+        "scores.xlsx": r"must be \.csv or \.json or \.parquet$",
+    }.items():
+        (tmp_path / "panel.parquet").touch()
+        with pytest.raises(InputError, match=message):
+            check_table_out(tmp_path / name, (".csv", ".json", ".parquet"), [tmp_path / "panel.parquet"])
+    check_table_out(tmp_path / "list_2017-06-30.csv", (".csv",), [tmp_path / "panel.parquet"])
 
 
 def test_a_date_that_is_not_known_yet_may_be_that_of_an_input(tmp_path: Path) -> None:

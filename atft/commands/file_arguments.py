@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from atft.commands.arguments import dataclass_of, read_words
 from atft.errors import InputError, nearest
+from atft.output_path import check_table_out
 
 
 class FileCommand(NamedTuple):
@@ -91,6 +92,6 @@ def parse_file_arguments(
         raise InputError(f"{command.name} needs a {command.files}; python -m atft {command.name} --help")
     options = dataclass_of(command.options, values)
     out = None if values["out"] is None else Path(values["out"])
-    if out is not None and formats and out.suffix not in formats:
-        raise InputError(f"--out {out}: the suffix decides the format, it must be {' or '.join(formats)}")
+    if out is not None and formats:
+        check_table_out(out, formats, ())
     return values["files"], options, out

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from atft.console import plain_console
-from atft.errors import InputError
-from atft.output_path import check_not_read
+from atft.output_path import check_table_out
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
@@ -29,7 +28,7 @@ def predict_to_file(cli: "RankingCLI", checkpoint: str) -> int:
 
     console, out = plain_console(), cli.config.get("out")
     if out is not None:
-        check_out(Path(out), cli.datamodule.panel.path)
+        check_table_out(Path(out), FORMATS, [cli.datamodule.panel.path])
     dates, days = cli.datamodule.open_cache().manifest.dates, cli.datamodule.predict_days()
     if out is None:
         stem = f"predictions_{Path(checkpoint).stem}_{dates[days[0]]}_{dates[days[-1]]}"
@@ -41,17 +40,3 @@ def predict_to_file(cli: "RankingCLI", checkpoint: str) -> int:
         console.print(line, soft_wrap=True)
     console.print(f"predictions in {out}", soft_wrap=True)
     return 0
-
-
-def check_out(out: Path, panel: str | None) -> None:
-    """Check that predictions may be written to a file that the user names; one of an earlier call is replaced.
-
-    Its suffix names a format, and it is no file of a run nor of the panel; None for a simulated market.
-    """
-    path = out.resolve()
-    if path.suffix not in FORMATS:
-        raise InputError(f"--out {out}: the suffix decides the format, it must be .parquet or .csv")
-    of_a_run = (path.parent / "receipt.json").exists() and not path.name.startswith("predictions_")
-    if of_a_run and (path.exists() or path.name == "predictions.parquet"):
-        raise InputError(f"--out {out}: that file is evidence of the run in {path.parent}; name another file")
-    check_not_read(out, [panel])

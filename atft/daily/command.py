@@ -12,7 +12,6 @@ from atft.errors import InputError, counted
 if TYPE_CHECKING:
     from atft.daily.scoring_run import ScoringRun
     from atft.daily.source import Source
-    from atft.data.cache import DayCache
 
 ALARM_STATUS = 3
 HELP = """\
@@ -92,10 +91,10 @@ def run(command: str, arguments: Sequence[str]) -> int:
         text = UPDATE_HELP if command == "update" else HELP
         print(text.replace("{options}", OPTIONS).replace("{examples}", EXAMPLES[command]), end="")  # noqa: T201
         return 0
-    from atft.daily.day_list import check_list_file, check_rank_by
+    from atft.daily.day_list import FORMATS, check_rank_by
     from atft.daily.scoring_run import load_run
     from atft.daily.source import source_of
-    from atft.output_path import check_not_among
+    from atft.output_path import check_not_among, check_table_out
     from atft.progress import Progress
 
     options, update = parse_list_options(command, arguments)
@@ -110,7 +109,7 @@ def run(command: str, arguments: Sequence[str]) -> int:
         # Before anything is appended.
         check_rank_by(options.rank_by, run.scorer.horizons)
         if options.out is not None:
-            check_list_file(Path(options.out), source.panel_path, update.prices)
+            check_table_out(Path(options.out), FORMATS, [source.panel_path, update.prices])
             if update.prices and not options.out.endswith(".json"):
                 check_not_among(Path(options.out), [update.prices])
         last_day = append_days(source, update) if command == "update" else None
@@ -153,9 +152,11 @@ def write_day_list(
             row.
     """
     from atft.daily.checks import check_day, write_checks
-    from atft.daily.day_list import check_list_file, list_table, list_text, write_list
+    from atft.daily.day_list import FORMATS, list_table, list_text, write_list
     from atft.daily.registry import known_runs, passed_over_lines
     from atft.daily.scoring_run import score_by
+    from atft.data.day_checks import find_day
+    from atft.output_path import check_table_out
 
     cache = source.open_cache()
     if options.day is None and last_day is not None and cache.manifest.dates[-1] < last_day:
@@ -164,15 +165,17 @@ def write_day_list(
             f"{source.panel_path}: no row of {last_day}, its last day, is left, so there is no list of it; correct "
             f"its prices and append them with --corrections rebuild, or list {cache.manifest.dates[-1]} with --on"
         )
-    day = find_day(cache, options)
-    today = cache.manifest.dates[day]
+    dates = cache.manifest.dates
+    day = len(dates) - 1 if options.day is None else find_day(dates, options.day, "--on")
+    today = dates[day]
     if options.registry and (known := known_runs(Path(options.registry))(today)) != run.directory:
         run = score_by(known, options)  # the panel ends before the registry's newest run
     scorer = run.scorer
     out = run.directory / f"list_{today}.csv"
     if options.out is not None:
         out = Path(options.out.replace("{date}", today.isoformat()))
-        check_list_file(out, source.panel_path, prices)  # once more, as the day may name another folder
+        # Once more, as the day may name another folder.
+        check_table_out(out, FORMATS, [source.panel_path, prices])
     scores = scorer.score(cache, day, source.lookback)
     # The day before may have no history or no universe of its own.
     earlier = day >= source.lookback and cache.manifest.universe_rows[day - 1]
@@ -191,19 +194,3 @@ def write_day_list(
     if alarms:
         print(f"atft: alarm: {'; '.join(alarms)}; {out}", file=sys.stderr)  # noqa: T201
     return ALARM_STATUS if alarms else 0
-
-
-def find_day(cache: "DayCache", options: ListOptions) -> int:
-    """Index on the cache's calendar of the day to score.
-
-    Raises:
-        InputError: the panel has no such day.
-    """
-    dates, day = cache.manifest.dates, options.day
-    if day is None:
-        return len(dates) - 1
-    if day not in dates:
-        before = max((d for d in dates if d < day), default=None)
-        near = f"the trading day before it is {before}" if before else f"the panel begins {dates[0]}"
-        raise InputError(f"--on {day}: the panel has no such day, it runs to {dates[-1]}; {near}")
-    return dates.index(day)

@@ -13,7 +13,6 @@ from atft.daily.scorer import DayScores
 from atft.errors import InputError
 from atft.evaluation.plain_table import plain_table, table_text
 from atft.metrics.interval_ends import level_pairs, quantile_column
-from atft.output_path import EVIDENCE, check_not_read
 from atft.parquet import table_file
 from atft.publish import publish_text
 
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     import pyarrow
 
 FORMATS = (".csv", ".parquet", ".json")
-PREFIX = "list_"
-"""How the name of a list in a run's own directory begins."""
 
 
 def descending_ranks(scores: Float32[np.ndarray, " stocks"]) -> Float[np.ndarray, " stocks"]:
@@ -136,21 +133,3 @@ def list_text(table: "pyarrow.Table", top: int, title: str) -> str:
             before = "" if row["rank_before"] is None else f"{row['rank_before']:,}"
             drawn.add_row(*names, f"{row['rank']:,}", before, *(f"{row[name]:+.4f}" for name in scores))
     return table_text(drawn)
-
-
-def check_list_file(out: Path, *inputs: str | Path) -> None:
-    """Check that a list may be written to a file that the user names; a list of an earlier call is replaced.
-
-    Its suffix names a format, and it is neither a file of a run or registry nor one of the ``inputs``, which are
-    files, folders or globs.
-
-    Raises:
-        InputError: it may not.
-    """
-    path = out.resolve()
-    if path.suffix not in FORMATS:
-        raise InputError(f"--out {out}: the suffix decides the format, it must be .csv, .parquet or .json")
-    evidence = any((path.parent / name).exists() for name in EVIDENCE)
-    if evidence and not path.name.startswith(PREFIX):
-        raise InputError(f"--out {out}: {path.parent} keeps a run's evidence; name a file elsewhere")
-    check_not_read(out, inputs)

@@ -11,7 +11,7 @@ from functools import cache as remember
 from pathlib import Path
 from typing import Any
 
-from atft.commands.predict import check_out
+from atft.commands.predict import FORMATS
 from atft.daily.options import ListOptions
 from atft.daily.registry import known_runs, passed_over_lines
 from atft.daily.scorer import Scorer
@@ -22,6 +22,7 @@ from atft.data.day_checks import days_to_score, history_lines
 from atft.data.fold_dates import read_fold_dates
 from atft.data.split import SplitOptions, period_name
 from atft.evaluation.predictions import FILE_FORMAT
+from atft.output_path import check_table_out
 from atft.parquet import table_file
 from atft.progress import Progress
 
@@ -52,7 +53,7 @@ def write_period(options: ListOptions, run: ScoringRun, source: Source) -> int:
     out = (Path(options.registry) if options.registry else run.directory) / name
     if options.out is not None:
         out = Path(options.out)
-    check_out(out, source.panel_path)
+    check_table_out(out, FORMATS, [source.panel_path])
     last_days: dict[Path, date] = {}
     known_on, counts = _known_scorers(options, run, cache, last_days), Counter[str]()
     with table_file(out, **FILE_FORMAT) as append, Progress("scoring days", len(days)) as work:

@@ -106,6 +106,21 @@ def check_features(cache: DayCache, days: Days, where: str) -> None:
             raise InputError(f"{name!r} has one value on all of {where}; add it to data.panel.schema.exclude")
 
 
+def find_day(dates: Sequence[date], day: date, name: str) -> int:
+    """Index of a trading day on a calendar; ``name`` is the option that names it, for the message.
+
+    Raises:
+        InputError: no such day; the line names the trading day before it.
+    """
+    index = day_index(dates, day, "to")
+    if index >= 0 and dates[index] == day:
+        return index
+    near = f"; the trading day before it is {dates[index]}" if index >= 0 else ""
+    raise InputError(
+        f"{name} {day} is no trading day of the panel, which runs {dates[0]} to {dates[-1]}{near}"
+    )
+
+
 def days_to_score(cache: DayCache, key: str, asked: Sequence[str], lookback: int) -> tuple[Days, Days]:
     """Find the days from one ISO date to another that can be scored, and those that lack the ``lookback``.
 

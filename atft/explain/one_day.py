@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from datetime import date
 
-from atft.data.day_checks import days_to_score
+from atft.data.day_checks import days_to_score, find_day
 from atft.data.scaling import evenly_spaced
 from atft.errors import InputError, closest, counted
-from atft.panel import day_index
 from atft.tasks.day_data import DayData
 from atft.tasks.ranking import RankingTask
 from atft.yaml_text import read_date
@@ -29,13 +28,7 @@ def day_to_explain(data: DayData, text: str) -> int:
     """
     manifest, lookback = data.open_cache().manifest, data.loader_options.lookback
     day = read_date("date", text)
-    index = day_index(manifest.dates, day, "to")
-    if index < 0 or manifest.dates[index] != day:
-        near = f"; the trading day before it is {manifest.dates[index]}" if index >= 0 else ""
-        raise InputError(
-            f"date {day} is no trading day of the panel, which runs {manifest.dates[0]} to "
-            f"{manifest.dates[-1]}{near}"
-        )
+    index = find_day(manifest.dates, day, "date")
     if index < lookback - 1:
         raise InputError(
             f"date {day} has {counted(index + 1, 'day')} of history, the network reads {lookback}; the first "

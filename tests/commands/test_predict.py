@@ -6,47 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pytest
 import torch
 
 from atft.checkpoint_io import AtomicCheckpointIO
 from atft.commands.after_fit import days_title
-from atft.commands.predict import check_out
 from atft.commands.start_lines import start_lines
 from atft.commands.train import build
-from atft.errors import InputError
 from tests.conftest import trading_days
 
 LATE = date(2015, 4, 6)
 """The slice begins there: after validation, in the middle of the test days."""
-
-
-def test_evidence_and_the_panel_are_not_overwritten_and_the_suffix_is_a_format(tmp_path: Path) -> None:
-    run = tmp_path / "version_0"
-    run.mkdir()
-    for name in ("receipt.json", "metrics.csv"):
-        (run / name).touch()
-    panel = tmp_path / "panel.parquet"
-    panel.touch()
-    (tmp_path / "link.csv").symlink_to(run / "metrics.csv")
-    for name, message in {
-        "version_0/predictions.parquet": "evidence of the run",
-        "version_0/metrics.csv": "evidence of the run",
-        "link.csv": "evidence of the run",
-        "panel.parquet": "this command reads that file",
-        "scores": "must be .parquet or .csv",
-        "scores.xlsx": "must be .parquet or .csv",
-    }.items():
-        with pytest.raises(InputError, match=message) as caught:
-            check_out(tmp_path / name, str(panel))
-        assert "\n" not in str(caught.value)
-    for name in (
-        "predictions.parquet",
-        "version_0/predictions_today.csv",
-        "version_0/today.csv",
-        "x.parquet",
-    ):
-        check_out(tmp_path / name, str(panel))
 
 
 def test_predicting_leaves_the_runs_own_file_as_it_was(tiny_run: Any, atft: Callable[..., Any]) -> None:

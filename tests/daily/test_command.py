@@ -47,10 +47,8 @@ def test_any_day_by_a_checkpoint_alone_and_its_rank_of_the_day_before(
         after
     ) - len(both)
     error_line = atft("predict", "--on", "2015-04-25", *where).error_line
-    assert (
-        "the panel has no such day, it runs to 2015-04-24; the trading day before it is 2015-04-24"
-        in error_line
-    )
+    assert "--on 2015-04-25 is no trading day of the panel" in error_line
+    assert error_line.endswith("to 2015-04-24; the trading day before it is 2015-04-24")
     assert "has 2 days of history" in atft("predict", "--on", "2015-01-06", *where).error_line
 
 
@@ -61,10 +59,10 @@ def test_the_day_may_name_a_folder_which_keeps_a_runs_evidence_too(
     for day in ("2015-04-22", "2015-04-23"):
         assert atft("predict", "--on", day, *words).code == 0
     assert {path.name for path in (tmp_path / "lists").iterdir()} == {"2015-04-22", "2015-04-23"}
-    evidence = shutil.copytree(tiny_run.directory, tmp_path / "2015-04-22") / "predictions.csv"
-    out = tmp_path / "{date}" / "predictions.csv"
+    evidence = shutil.copytree(tiny_run.directory, tmp_path / "2015-04-22") / "metrics.csv"
+    before, out = evidence.read_bytes(), tmp_path / "{date}" / "metrics.csv"
     outcome = atft("predict", "--on", "2015-04-22", "--run", tiny_run.directory, "--out", out)
-    assert "keeps a run's evidence" in outcome.error_line and not evidence.exists()
+    assert "evidence of the run" in outcome.error_line and evidence.read_bytes() == before
 
 
 def test_an_alarm_is_one_line_and_exit_status_3_and_the_list_is_written(
@@ -196,9 +194,3 @@ def test_a_baseline_of_two_seeds_scores_by_their_mean_rank(
     mean = ((shares[0] + shares[1]) / 2).to_list()
     assert listed["score_1d"].to_list() == pytest.approx(mean)
     assert "no best_model.ckpt there" in atft("predict", "--last", "--run", run).error_line
-    assert (
-        "keeps a run's evidence"
-        in atft(
-            "predict", "--last", "--run", run, "--scorer", "lightgbm", "--out", run / "comparison.json"
-        ).error_line
-    )

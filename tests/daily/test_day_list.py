@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from scipy.stats import rankdata
 
-from atft.daily.day_list import check_list_file, descending_ranks, list_table, list_text, write_list
+from atft.daily.day_list import descending_ranks, list_table, list_text, write_list
 from atft.daily.scorer import DayScores
 from atft.errors import InputError
 
@@ -91,30 +91,3 @@ def test_both_ends_are_printed_or_all_of_a_short_list() -> None:
     assert [line.split()[0] for line in lines[3:]] == ["S00", "S01", "...", "S28", "S29"]
     short = list_text(list_table(DAY, SCORES, BEFORE, (1, 5)), 2, "").splitlines()
     assert [line.split()[0] for line in short[2:]] == ["B", "A", "C"]
-
-
-def test_evidence_panel_and_prices_are_not_overwritten_and_the_suffix_is_a_format(tmp_path: Path) -> None:
-    for folder, mark in {
-        "version_0": "receipt.json",
-        "registry": "registry.json",
-        "cache": "manifest.json",
-    }.items():
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / mark).touch()
-    panel, months = tmp_path / "panel.parquet", tmp_path / "panel"
-    panel.touch()
-    months.mkdir()
-    (months / "2017-06.parquet").touch()
-    for name, message in {
-        "version_0/predictions.parquet": "keeps a run's evidence",
-        "registry/registry.csv": "keeps a run's evidence",
-        "cache/days.csv": "keeps a run's evidence",
-        "panel.parquet": "this command reads that file",
-        "panel/2017-06.parquet": "this command reads that file",
-        "list": "must be .csv, .parquet or .json",
-        "list.xlsx": "must be .csv, .parquet or .json",
-    }.items():
-        with pytest.raises(InputError, match=message):
-            check_list_file(tmp_path / name, panel, months, tmp_path / "absent")
-    for name in ("version_0/list_2017-06-30.csv", "lists/a.json", "a.parquet"):
-        check_list_file(tmp_path / name, panel, months)
