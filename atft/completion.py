@@ -17,9 +17,9 @@ from atft.commands.key_help import COMMANDS as KEYED
 from atft.commands.probe import probe_parser
 from atft.commands.ranking_cli import RankingCLI
 from atft.commands.shipped_configs import FOLDERS, shipped_configs
-from atft.crossval.options import add_crossval_arguments
+from atft.crossval import options as crossval
+from atft.daily import retrain
 from atft.daily.options import list_parser
-from atft.daily.retrain import add_retrain_arguments
 from atft.errors import InputError
 from atft.runs.third_parties import silence_third_parties
 from atft.search import cli as sweep
@@ -90,10 +90,8 @@ def completion_script() -> str:
     commands.add_subcommand("update", _with_debug(list_parser("update")))
     for command in (compare.COMMAND, evaluate.COMMAND, report.COMMAND):
         commands.add_subcommand(command.name, _with_debug(file_parser(command)))
-    for name, add_arguments in {"crossval": add_crossval_arguments, "retrain": add_retrain_arguments}.items():
-        parser = _parser_of("--config", "--threads")
-        add_arguments(parser)
-        commands.add_subcommand(name, _with_debug(parser))
+    for name, options in {"crossval": crossval.OPTION_NAMES, "retrain": retrain.OPTION_NAMES}.items():
+        commands.add_subcommand(name, _with_debug(_parser_of("--config", "--threads", *options)))
     commands.add_subcommand("probe", _with_debug(probe_parser()))
     commands.add_subcommand("explain", _with_debug(_parser_of(*explain.OPTION_NAMES)))
     parser = ArgumentParser()

@@ -90,9 +90,9 @@ def option_names(command: str) -> set[str]:
     from atft.commands import compare, evaluate, explain, flat, from_prices, report
     from atft.commands.file_arguments import file_parser
     from atft.commands.probe import probe_parser
-    from atft.crossval.options import add_crossval_arguments
+    from atft.crossval import options as crossval
+    from atft.daily import retrain
     from atft.daily.options import list_parser
-    from atft.daily.retrain import add_retrain_arguments
     from atft.features.options import FeatureOptions
     from atft.search.show.arguments import OPTIONS, add_study_arguments
     from atft.search.workers.start import add_run_arguments
@@ -118,11 +118,8 @@ def option_names(command: str) -> set[str]:
     elif first == "sweep":
         add_run_arguments(parser)
     names = {name for action in parser._actions for name in action.option_strings}
-    others = {"fit": add_crossval_arguments, "crossval": add_crossval_arguments}
-    if add_others := (others | {"retrain": add_retrain_arguments}).get(first):
-        own = ArgumentParser()
-        add_others(own)
-        names |= {name for action in own._actions for name in action.option_strings}
+    if first in ("fit", "crossval", "retrain"):
+        names |= set((retrain if first == "retrain" else crossval).OPTION_NAMES)
     if first in from_prices.COMMANDS:
         names |= {
             "--prices",

@@ -72,6 +72,32 @@ def take_options(words: Sequence[str], *names: str) -> tuple[list[tuple[str, str
     return taken, rest
 
 
+def own_options(
+    words: Sequence[str], names: Sequence[str], flags: Sequence[str] = ()
+) -> tuple[dict[str, str], list[str]]:
+    """Take a command's own options out of a command line, whose others are keys of a config.
+
+    Args:
+        words: of the command line.
+        names: of the options, among them the ``flags``, which may stand alone for ``true``.
+
+    Returns:
+        The text of each option that is given, by its name without dashes, and the words that are left.
+
+    Raises:
+        InputError: one of the options has no value.
+    """
+    own, rest = dict[str, str](), list[str]()
+    for name, value, written in read_words(words):
+        if name not in names:
+            rest += written
+        elif value is None and name not in flags:
+            raise InputError(f"{name} needs a value")
+        else:
+            own[name[2:]] = "true" if value is None else value
+    return own, rest
+
+
 def check_outputs(words: Sequence[str]) -> None:
     """Check that no file which a command line names to be written is one that it names to be read, or a run's.
 

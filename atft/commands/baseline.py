@@ -4,13 +4,12 @@ The file it writes is the one that ``fit`` writes, so whatever reads a run's sco
 features, splits and folds are the network's, from one cache; training stops by the same validation days.
 """
 
-import argparse
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atft.commands.arguments import check_read, read_count
+from atft.commands.arguments import check_read, own_options, read_count
 from atft.commands.train import build
 from atft.errors import InputError, clip, listed, nearest
 from atft.progress import track
@@ -25,13 +24,10 @@ def run(command: str, arguments: list[str]) -> int:
     """Fit one model a horizon and seed, write the files of the run, and print the table of the test days."""
     from atft.tasks.baseline_scores import BASELINES
 
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("--model", default="")
-    parser.add_argument("--seeds", default="1")
-    options, rest = parser.parse_known_args(arguments)
+    options, rest = own_options(arguments, ("--model", "--seeds"))
     if "--help-all" in rest:
         build(command, rest)  # prints it and ends
-    model, count = options.model, read_count("--seeds", options.seeds)
+    model, count = options.get("model", ""), read_count("--seeds", options.get("seeds", "1"))
     if model not in BASELINES:
         came = f"got {clip(model, 40)!r}{nearest(model, BASELINES)}" if model else "and has no default"
         raise InputError(f"--model takes {listed(BASELINES)}, {came}")

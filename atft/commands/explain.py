@@ -1,13 +1,12 @@
 """explain: why a stock has its score on a day, or which features decide the scores of a period."""
 
-import argparse
 import json
 import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atft.commands.arguments import read_count
+from atft.commands.arguments import own_options, read_count
 from atft.commands.train import build, load_weights
 from atft.errors import InputError
 from atft.evaluation.importance_file import KIND
@@ -57,8 +56,8 @@ def run(_: str, arguments: list[str]) -> int:
     if not arguments or {"-h", "--help"} & set(arguments):
         print(HELP, end="")  # noqa: T201
         return 0
-    parsed, keys = explain_parser().parse_known_args(arguments)
-    options = vars(parsed)
+    own, keys = own_options(arguments, OPTION_NAMES)
+    options: dict[str, Any] = OPTIONS | COUNTS | own
     of_stock, of_period = ("code", "date"), ("from", "to")
     named = {name for name in (*of_stock, *of_period) if options[name] is not None}
     if options["run"] is None or named not in (set(of_stock), set(of_period)):
@@ -69,9 +68,9 @@ def run(_: str, arguments: list[str]) -> int:
         )
     if "code" in named and options["days"] is not None:
         raise InputError("--days counts the days of a period, --code and --date name one day; leave it out")
-    for name, value in options.items():
-        if name in COUNTS and value is not None:
-            options[name] = read_count(f"--{name}", value)
+    for name in COUNTS:
+        if options[name] is not None:
+            options[name] = read_count(f"--{name}", options[name])
     from atft.optional import load_optional
     from atft.progress import Progress
 
@@ -125,14 +124,6 @@ def _written(out: Path, content: str, picture: str, text: str) -> str:
     publish_text(out, content + "\n")
     publish_text(out.with_suffix(".svg"), picture)
     return f"{text}\n\n{out}\n{out.with_suffix('.svg')}"
-
-
-def explain_parser() -> argparse.ArgumentParser:
-    """The parser of the command's own options; all others are keys of ``predict``."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    for name, default in (OPTIONS | COUNTS).items():
-        parser.add_argument(f"--{name}", default=default)
-    return parser
 
 
 def find_checkpoint_of(run: Path) -> Path:

@@ -1,11 +1,10 @@
 """What ``crossval`` and ``fit --seeds`` take beside the keys of a training run."""
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from atft.commands.arguments import read_count
+from atft.commands.arguments import own_options, read_count
 from atft.errors import InputError, clip
 
 HELP = """\
@@ -30,6 +29,7 @@ examples
   python -m atft fit --config mine.yaml --seeds 5
       five seeds of the plain split: predictions.parquet has the mean of their ranks
 """
+OPTION_NAMES = ("--seeds", "--workers", "--resume", "--warm_start")
 
 
 @dataclass(frozen=True)
@@ -55,24 +55,15 @@ def split_arguments(arguments: Sequence[str]) -> tuple[CrossvalOptions, list[str
     Raises:
         InputError: a value that an option does not take.
     """
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    add_crossval_arguments(parser)
-    options, words = parser.parse_known_args(list(arguments))
-    if options.warm_start not in (None, "true", "false"):
-        raise InputError(f"--warm_start takes true or false, got {clip(options.warm_start, 40)!r}")
+    own, words = own_options(arguments, OPTION_NAMES, flags=("--warm_start",))
+    if own.get("warm_start", "true") not in ("true", "false"):
+        raise InputError(f"--warm_start takes true or false, got {clip(own['warm_start'], 40)!r}")
     return (
         CrossvalOptions(
-            None if options.seeds is None else read_count("--seeds", options.seeds),
-            1 if options.workers is None else read_count("--workers", options.workers),
-            None if options.warm_start is None else options.warm_start == "true",
-            None if options.resume is None else Path(options.resume),
+            read_count("--seeds", own["seeds"]) if "seeds" in own else None,
+            read_count("--workers", own.get("workers", "1")),
+            own["warm_start"] == "true" if "warm_start" in own else None,
+            Path(own["resume"]) if "resume" in own else None,
         ),
         words,
     )
-
-
-def add_crossval_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options to a parser, as text."""
-    for name in ("--seeds", "--workers", "--resume"):
-        parser.add_argument(name)
-    parser.add_argument("--warm_start", nargs="?", const="true")

@@ -3,13 +3,13 @@
 It trains what is missing and ends; run again, with a longer panel, it goes on. So one line in a crontab is enough.
 """
 
-import argparse
 import json
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from atft.commands.arguments import own_options, read_count
 from atft.daily.registry import CONFIG, RECORD, registry_states, write_registry_table
 from atft.daily.retrain_plan import DatedRun, RetrainPlan, dated_run, due_dates, make_plan
 from atft.errors import InputError, counted
@@ -46,6 +46,7 @@ examples
   python -m atft retrain --registry lightning_logs/mine_registry
       continue, for instance once a week from a crontab: docs/daily.md
 """
+OPTION_NAMES = ("--every", "--registry", "--from", "--workers")
 
 
 class RetrainOptions(NamedTuple):
@@ -81,25 +82,14 @@ def split_retrain_arguments(arguments: Sequence[str]) -> tuple[RetrainOptions, l
     Raises:
         InputError: a value that an option does not take.
     """
-    from atft.commands.arguments import read_count
-
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    add_retrain_arguments(parser)
-    parsed, words = parser.parse_known_args(list(arguments))
+    own, words = own_options(arguments, OPTION_NAMES)
     options = RetrainOptions(
-        None if parsed.every is None else read_count("--every", parsed.every),
-        None if parsed.registry is None else Path(parsed.registry),
-        None if parsed.first is None else read_date("--from", parsed.first),
-        1 if parsed.workers is None else read_count("--workers", parsed.workers),
+        read_count("--every", own["every"]) if "every" in own else None,
+        Path(own["registry"]) if "registry" in own else None,
+        read_date("--from", own["from"]) if "from" in own else None,
+        read_count("--workers", own.get("workers", "1")),
     )
     return options, words
-
-
-def add_retrain_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options to a parser, as text."""
-    for name in ("--every", "--registry", "--workers"):
-        parser.add_argument(name)
-    parser.add_argument("--from", dest="first")
 
 
 def retrain(options: RetrainOptions, words: list[str], program: Sequence[str]) -> Path:
