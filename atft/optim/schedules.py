@@ -8,7 +8,7 @@ import math
 from typing import Any
 
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts, LRScheduler
+from torch.optim.lr_scheduler import LRScheduler
 
 from atft.errors import InputError
 
@@ -19,13 +19,26 @@ FIRST_FACTOR = 0.01
 class Schedule(LRScheduler):
     """A schedule that the task advances after each optimiser step, not at the end of an epoch."""
 
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.epoch = 0.0
+        super().__init__(optimizer)
+
+    def factor(self, epoch: float) -> float:
+        """The share of its own learning rate that each group has at ``epoch``."""
+        raise NotImplementedError
+
     def bind(self, max_epochs: int) -> None:
         """Learn the run's length in epochs, before the first step; a schedule may not depend on it."""
 
     def advance(self, epoch: float) -> None:
         """Set the learning rates of this point of training: 2.5 is the middle of the third epoch."""
-        self.last_epoch = math.floor(epoch)
+        self.epoch, self.last_epoch = float(epoch), math.floor(epoch)
         self._set_rates()
+
+    def get_lr(self) -> list[float]:  # type: ignore[override]
+        """Learning rate of each group at the current epoch; torch asks once at construction."""
+        factor = self.factor(self.epoch)
+        return [float(base) * factor for base in self.base_lrs]
 
     def _set_rates(self) -> None:
         """Hand the groups their learning rates, as torch's own ``step`` does."""
@@ -61,7 +74,6 @@ class WarmupCosine(Schedule):
         self.warmup_epochs = _checked_warmup("WarmupCosine", warmup_epochs)
         self.eta_min_ratio = _checked_ratio("WarmupCosine", eta_min_ratio)
         self.epochs = epochs if epochs is None else self._length(epochs, "epochs")
-        self.epoch = 0.0
         super().__init__(optimizer)
 
     def bind(self, max_epochs: int) -> None:
@@ -73,10 +85,6 @@ class WarmupCosine(Schedule):
         if self.epochs is None:
             self.epochs = self._length(max_epochs, "trainer.max_epochs")
             self._set_rates()
-
-    def advance(self, epoch: float) -> None:
-        self.epoch = float(epoch)
-        super().advance(epoch)
 
     def state_dict(self) -> dict[str, Any]:
         """Position and rates, without the length: a run that is resumed for longer falls more slowly."""
@@ -90,7 +98,7 @@ class WarmupCosine(Schedule):
             self._set_rates()
 
     def factor(self, epoch: float) -> float:
-        """The share of its own learning rate that each group has at ``epoch``.
+        """See `Schedule.factor`.
 
         Raises:
             InputError: the length is not known yet: neither ``epochs`` nor ``bind``.
@@ -102,10 +110,6 @@ class WarmupCosine(Schedule):
             raise InputError("WarmupCosine does not know the run's length; set epochs or trainer.max_epochs")
         done = min((epoch - self.warmup_epochs) / (self.epochs - self.warmup_epochs), 1.0)
         return _half_cosine(math.pi * done, self.eta_min_ratio)
-
-    def get_lr(self) -> list[float]:  # type: ignore[override]
-        """Learning rate of each group at the current epoch; torch asks once at construction."""
-        return [float(base) * self.factor(self.epoch) for base in self.base_lrs]
 
     def _length(self, epochs: float, name: str) -> float:
         if not epochs > self.warmup_epochs:
@@ -133,19 +137,13 @@ class WarmupConstant(Schedule):
 
     def __init__(self, optimizer: Optimizer, warmup_epochs: float = 1.0) -> None:
         self.warmup_epochs = _checked_warmup("WarmupConstant", warmup_epochs)
-        self.epoch = 0.0
         super().__init__(optimizer)
 
-    def advance(self, epoch: float) -> None:
-        self.epoch = float(epoch)
-        super().advance(epoch)
-
-    def get_lr(self) -> list[float]:  # type: ignore[override]
-        """Learning rate of each group at the current epoch; torch asks once at construction."""
-        return [float(base) * _warmup_factor(self.epoch, self.warmup_epochs) for base in self.base_lrs]
+    def factor(self, epoch: float) -> float:
+        return _warmup_factor(epoch, self.warmup_epochs)
 
 
-class WarmRestarts(Schedule, CosineAnnealingWarmRestarts):
+class WarmRestarts(Schedule):
     r"""Fall along half a cosine, again and again, each time from the full rate and ``T_mult`` times as long.
 
     Factor :math:`\eta + (1-\eta)\,(1 + \cos(\pi\,t/T))/2` with :math:`t` epochs since the last restart and
@@ -168,24 +166,15 @@ class WarmRestarts(Schedule, CosineAnnealingWarmRestarts):
     ) -> None:
         if T_0 < 1 or T_mult < 1:
             raise InputError(f"WarmRestarts needs T_0 >= 1 and T_mult >= 1, got T_0={T_0}, T_mult={T_mult}")
-        # Not named eta_min_ratio: earlier checkpoints have it under this name.
-        self.ratio = _checked_ratio("WarmRestarts", eta_min_ratio)
-        super().__init__(optimizer, T_0, T_mult, eta_min=0.0)
-        self.T_cur = 0.0  # type: ignore[assignment]  # as after each step: a resume compares kinds
+        self.T_0, self.T_mult = T_0, T_mult
+        self.eta_min_ratio = _checked_ratio("WarmRestarts", eta_min_ratio)
+        super().__init__(optimizer)
 
-    def advance(self, epoch: float) -> None:
-        # From the first cycle on at each call: the rate is then a function of the epoch alone.
+    def factor(self, epoch: float) -> float:
         start, length = 0.0, float(self.T_0)
         while epoch >= start + length:
             start, length = start + length, length * self.T_mult
-        self.T_cur = epoch - start  # type: ignore[assignment]
-        self.T_i = int(length)
-        super().advance(epoch)
-
-    def get_lr(self) -> list[float]:  # type: ignore[override]
-        """Learning rate of each group at this point of its cycle; torch asks once at construction."""
-        factor = _half_cosine(math.pi * self.T_cur / self.T_i, self.ratio)
-        return [float(base) * factor for base in self.base_lrs]
+        return _half_cosine(math.pi * (epoch - start) / length, self.eta_min_ratio)
 
 
 def _checked_warmup(name: str, epochs: float) -> float:
