@@ -34,14 +34,7 @@ MEANING = {
 
 @dataclass(frozen=True)
 class AlarmOptions:
-    """Limits beyond which a list is still written and the exit status is 3; null: no alarm.
-
-    Args:
-        age_days: most calendar days from the last day that trained or validated the checkpoint to the list's day.
-        missing: largest share of inputs that far fewer stocks know than in training, in [0, 1].
-        outside: largest share of inputs outside their range in training, in [0, 1].
-        coverage: smallest share of the usual universe that is ranked, 0.9 for nine stocks of ten.
-    """
+    """Limits beyond which a list is still written and the exit status is 3; null: no alarm."""
 
     age_days: int | None = None
     missing: float | None = None
@@ -94,7 +87,7 @@ class DayChecks:
             lines.insert(0, f"scorer     {self.scorer}")
         for what, names in (("missing", self.missing), ("outside", self.outside)):
             if names is None:
-                count = "unknown: an earlier version trained the checkpoint, it carries no ranges"
+                count = "unknown: the checkpoint carries no ranges"
             else:
                 which = f": {quoted(names, 5)}" if names else ""
                 count = f"{len(names)} of {self.inputs} inputs {MEANING[what]}{which}"
@@ -197,11 +190,10 @@ def _drift(scorer: Scorer, ranges: TrainingRanges, cache: DayCache, day: int) ->
 
 
 def _periods(scorer: Scorer) -> Mapping[str, str]:
-    """First and last date that train and that validate; those of the configuration in a former checkpoint."""
-    split = (scorer.config.get("data") or {}).get("split") or {}
-    configured = {name: " ".join(map(str, split.get(name) or ())) for name in ("train", "val")}
-    periods = {name: scorer.learned.get("days", configured).get(name, "") for name in configured}
-    periods = {name: text for name, text in periods.items() if text}
+    """First and last date that train and that validate, with a space between; of trees may lack the latter."""
+    periods = {
+        n: text for n, text in scorer.learned.get("days", {}).items() if n in ("train", "val") and text
+    }
     try:
         for text in periods.values():
             first, last = map(date.fromisoformat, text.split())

@@ -16,7 +16,6 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from atft.checkpoint_file import is_count
 from atft.errors import InputError
-from atft.optim.build import INITIAL_RATE
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -28,7 +27,7 @@ NOT_COMPARED = ("params", "lr", "name")
 """Of an optimiser's group: compared elsewhere, or changed by the schedule."""
 CYCLED = ("momentum", "betas")
 """Of a group: changed by those schedules of torch's that cycle the momentum."""
-SCHEDULE_SETTINGS = ("base_lrs", "warmup_epochs", "eta_min_ratio", "ratio", "T_0", "T_mult")
+SCHEDULE_SETTINGS = ("base_lrs", "warmup_epochs", "eta_min_ratio", "T_0", "T_mult")
 """State of a schedule that never changes."""
 
 
@@ -177,9 +176,7 @@ def _check_optimizer_state(
         raise _wrong(f"{path}.param_groups", "a list of named groups")
     check_optimizer(checkpoint.get("atft", {}).get("optimizer") or type(expected).__name__, states, expected)
     left_out = (*NOT_COMPARED, *(CYCLED if getattr(schedule, "cycle_momentum", False) else ()))
-    for number, (saved, asked) in enumerate(zip(groups, expected.state_dict()["param_groups"], strict=True)):
-        # Older versions kept no rate that was asked for where there was no schedule.
-        group = {**({INITIAL_RATE: asked[INITIAL_RATE]} if schedule is None else {}), **saved}
+    for number, (group, asked) in enumerate(zip(groups, expected.state_dict()["param_groups"], strict=True)):
         _check_kind(group, asked, f"{path}.param_groups.{number}")
         if group["params"] != asked["params"]:
             raise _wrong(f"{path}.param_groups.{number}.params", "the network's")

@@ -16,9 +16,7 @@ from atft.option_types import check_option_types
 from atft.publish import parse_json, publish_json
 
 VERSION = 7
-READABLE = (1, 2, 3, 4, 5, 6, 7)
-"""Version 1 had no ``phases``, 2 no ``selected_step`` and ``last_epoch``, 3 no ``outcome``, 4 no
-``fold``, 5 no ``select``, 6 no ``precision``."""
+"""Of the file's format; a receipt of another one is not read."""
 
 
 @dataclass
@@ -109,11 +107,11 @@ def read_receipt(directory: Path) -> Receipt:
     path = directory / "receipt.json"
     try:
         fields = parse_json(path)
-        if fields.get("version") not in READABLE:
+        if fields.get("version") != VERSION:
             raise ValueError(f"version {fields.get('version')}, this is {VERSION}")
         for kind in ("days", "rows"):
             fields[kind] = {split: Coverage(**count) for split, count in fields[kind].items()}
-        receipt = Receipt(**{**fields, "version": VERSION})
+        receipt = Receipt(**fields)
         for name, record in (("", receipt), *receipt.days.items(), *receipt.rows.items()):
             check_option_types(f"receipt {name}".rstrip(), record)
         return receipt

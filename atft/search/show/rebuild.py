@@ -116,7 +116,7 @@ def restore(
 
 
 def _frozen(record: Mapping[str, Any], state: TrialState) -> FrozenTrial:
-    enqueued = record.get("enqueued")  # absent from files of a former version
+    enqueued = record["enqueued"]
     trial = create_trial(
         state=state,
         value=record["value"] if state == TrialState.COMPLETE else None,
