@@ -15,13 +15,13 @@ from atft.yaml_text import flat_keys, read_date, read_mapping
 ScorerName = Literal["network", "lightgbm", "blend"]
 SCORED_BY = ("run", "ckpt_path", "registry")
 DOTTED = {
-    "panel": ("data.panel.path", "Panel to score, in place of the checkpoint's."),
-    "cache": ("data.cache.dir", "Folder of the caches."),
-    "network": ("model.network", "Class of a network of your own."),
-    "first": ("from", "First day of a period to score into one predictions file; for predict."),
-    "last": ("to", "Last day of the period; default: the panel's last day."),
+    "panel": "data.panel.path",
+    "cache": "data.cache.dir",
+    "network": "model.network",
+    "first": "from",
+    "last": "to",
 }
-"""Options by their fields, called as in the other commands or in no way that a field can be, and their help."""
+"""Options by their fields, called as in the other commands or in no way that a field can be."""
 OF_PREDICT = ("first", "last")
 DEFAULT_TOP = 10
 OF_A_LIST = {"on": None, "top": DEFAULT_TOP, "rank_by": None, "alarm": AlarmOptions()}
@@ -30,21 +30,7 @@ OF_A_LIST = {"on": None, "top": DEFAULT_TOP, "rank_by": None, "alarm": AlarmOpti
 
 @dataclass(frozen=True)
 class ListOptions:
-    """What scores which day, and where the list goes.
-
-    Args:
-        run: directory of a run of fit, .../version_N: its best_model.ckpt scores, its config.yaml names the cache.
-            For a run of fit --seeds, the score is the mean rank of its seeds.
-        ckpt_path: checkpoint, in place of a run.
-        registry: folder of retrain, in place of a run: the newest checkpoint that was known on the day scores.
-        scorer: what scores: network; lightgbm, the trees that the run has kept; or blend, the mean rank of both.
-        on: ISO date of the day to score; null: the panel's last day.
-        out: list to write, .csv, .parquet or .json; {date} in it is the day; null: list_DATE.csv beside the
-            checkpoint.
-        top: stocks to print from each end of the list.
-        rank_by: horizon in days whose scores decide the rank; null: the mean of the ranks of all horizons.
-        alarm: limits beyond which the exit status is 3; the list is written all the same.
-    """
+    """What scores which day, and where the list goes, by the options that `atft.daily.command.OPTIONS` explains."""
 
     run: str | None = None
     ckpt_path: str | None = None
@@ -106,14 +92,7 @@ class ListOptions:
 
 @dataclass(frozen=True)
 class UpdateOptions:
-    """Options of update beside those of a list.
-
-    Args:
-        prices: daily prices with the new days, in any form that features takes.
-        corrections: what to do if rows of past days differ from the stored prices. error: stop. rebuild: make the
-            panel again from the first changed day. rescale: if all shared days of a code differ by one factor, as
-            after a split or dividend, put its new days on the stored basis.
-    """
+    """Options of update beside those of a list; `atft.daily.command.UPDATE_HELP` explains them."""
 
     prices: str = ""
     corrections: Literal["error", "rebuild", "rescale"] = "error"
@@ -133,27 +112,29 @@ def parse_list_options(command: str, arguments: Sequence[str]) -> tuple[ListOpti
     words = [word for word in arguments if word != "--last"]
     if len(words) < len(arguments) and any(word.startswith(("--on", "--from")) for word in words):
         raise InputError("--last, --on and --from each name what is scored; give one of them")
-    period = command == "predict" and any(word.startswith("--from") for word in words)
-    for word in words:
-        name = word.partition("=")[0]
-        if name.startswith("--") and name not in known:
-            if period:
-                known = {option for option in known if option[2:].partition(".")[0] not in OF_A_LIST}
-            dotted = DOTTED.get(name[2:].lower())  # as other commands call it: --panel
-            meant = f"; did you mean '--{dotted[0]}'?" if dotted else nearest(name, known)
-            raise InputError(
-                f"{command} of {'a period' if period else 'one day'} has no option {name!r:.60}{meant}"
-            )
+    unknown = [name for word in words if (name := word.partition("=")[0])[:2] == "--" and name not in known]
+    if unknown:
+        raise _unknown_option(command, words, unknown[0], known)
     with parser_errors(command, tree_of(parser)):
         values = parser.parse_args(words).as_dict()
     chosen = {f.name: values[f.name] for f in fields(ListOptions) if f.name in values}
     chosen["alarm"] = AlarmOptions(**values["alarm"])
     flat = flat_keys(values)
-    chosen |= {name: flat[dotted] for name, (dotted, _) in DOTTED.items() if dotted in flat}
+    chosen |= {name: flat[dotted] for name, dotted in DOTTED.items() if dotted in flat}
     update = {f.name: values[f.name] for f in fields(UpdateOptions) if f.name in values}
     if command == "update" and not update["prices"]:
         raise InputError("update needs --prices FILE with the new days; python -m atft update --help")
     return ListOptions(**chosen), UpdateOptions(**update)
+
+
+def _unknown_option(command: str, words: Sequence[str], name: str, known: set[str]) -> InputError:
+    """The error of an option that the command lacks; a period takes fewer of the ``known`` than a day's list."""
+    of = "one day"
+    if command == "predict" and any(word.startswith("--from") for word in words):
+        of, known = "a period", {option for option in known if option[2:].partition(".")[0] not in OF_A_LIST}
+    dotted = DOTTED.get(name[2:].lower())  # its own field: --panel
+    meant = f"; did you mean '--{dotted}'?" if dotted else nearest(name, known)
+    return InputError(f"{command} of {of} has no option {name!r:.60}{meant}")
 
 
 def list_parser(command: str) -> Any:
@@ -164,13 +145,10 @@ def list_parser(command: str) -> Any:
     parser.add_class_arguments(ListOptions, None, skip=set(DOTTED))
     if command == "update":
         parser.add_class_arguments(UpdateOptions, None)
-    for name, (dotted, sentence) in DOTTED.items():
-        if command == "update" and name in OF_PREDICT:
-            continue
-        parser.add_argument(f"--{dotted}", type=str | None, default=None, help=sentence)
-    parser.add_argument(
-        "--threads", type=int | None, default=None, help="Most threads of each numerical library."
-    )
+    for name, dotted in DOTTED.items():
+        if command != "update" or name not in OF_PREDICT:
+            parser.add_argument(f"--{dotted}", type=str | None, default=None)
+    parser.add_argument("--threads", type=int | None, default=None)
     return parser
 
 
