@@ -133,12 +133,19 @@ def options_of(name: str, setting: float | Mapping[str, float]) -> dict[str, flo
         whole = isinstance(options[option], int)  # YAML and sweeps may write 200.0
         if whole and value % 1:
             raise InputError(f"{key} must be a whole number, got {value}")
-        least, most = BOUNDS.get(option, (0, math.inf))
-        if term.imported and not math.isfinite(value):
-            raise InputError(f"{key} must be a finite number, got {value}")
-        if not term.imported and not (math.isfinite(value) and value > 0 and least <= value <= most):
-            limits = f"above {least}" if least == 0 else f"at least {least}"
-            limits += f" and at most {most}" if most < math.inf else ""
-            raise InputError(f"{key} must be {limits}, got {value}")
+        needed = _needed(option, value, term.imported)
+        if needed:
+            raise InputError(f"{key} must be {needed}, got {value}")
         options[option] = int(value) if whole else float(value)
     return options
+
+
+def _needed(option: str, value: float, imported: bool) -> str:
+    """What an option's value must be, in words; empty where it is. Of a user's own term any number is."""
+    if imported:
+        return "" if math.isfinite(value) else "a finite number"
+    least, most = BOUNDS.get(option, (0, math.inf))
+    if math.isfinite(value) and value > 0 and least <= value <= most:
+        return ""
+    limits = f"at least {least}" if least else "above 0"
+    return f"{limits} and at most {most}" if most < math.inf else limits

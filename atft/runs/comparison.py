@@ -233,20 +233,29 @@ def evaluate(
     if split is None and "split" in table.column_names and "test" in table["split"].unique().to_pylist():
         split = "test"
     tables = [table_horizon(table, horizon, split, FRAME) for horizon in horizons_of(table, split, FRAME)]
-    usual = 2 if data is None else data.split.min_stocks
+    usual = 2 if data is None else data.split.min_stocks  # a day of fewer cannot be ranked
     min_stocks = MeasureOptions(min_stocks=usual if min_stocks is None else min_stocks).min_stocks
     measured = RANKING_METRICS | own_metrics(metrics)
     for of in tables:
         for line in target_warnings(of.columns["target"], of.valid(), of.horizon):
             warnings.warn(f"{of.horizon}d: {line}", UserWarning, stacklevel=2)
-    # Scorers, the pair and the band become rows of one frame, in the order of the printed table.
     compared = compare_scorers(tables, data, min_stocks, measured, baselines)
     if not any(row.days for row in compared.rows if row.scorer == "network"):
         raise InputError(
             f"{FRAME}: no day can be ranked; one needs {min_stocks} stocks with known, unequal targets whose "
             f"scores differ"
         )
-    figure_rows = [_figures(row) for row in compared.rows]
+    return polars.DataFrame(_frame_rows(compared, measured))
+
+
+def _frame_rows(compared: Comparison, measured: Metrics) -> list[dict[str, Any]]:
+    """Scorers, the pair and the band as rows with the same keys, in the order of the printed table."""
+    figure_rows: list[dict[str, Any]] = []
+    for of in compared.rows:
+        values = {name: estimate.value for name, estimate in of.figures.items()}
+        errors = {f"{name}_error": estimate.error for name, estimate in of.figures.items()}
+        row = {"horizon": of.horizon, "scorer": of.scorer, "lag": of.lag, "days": of.days}
+        figure_rows.append(row | values | errors)
     for horizon, pair in compared.differences.items():
         figures = {"rank_ic": pair.difference.value, "rank_ic_error": pair.difference.error}
         figure_rows.append({"horizon": horizon, "scorer": PAIR, "lag": 0, "days": pair.days, **figures})
@@ -258,14 +267,7 @@ def evaluate(
     before, after = ORDER[: ORDER.index(RANDOM)], ORDER[ORDER.index(RANDOM) + 1 :]
     rank = {name: i for i, name in enumerate((*before, *BAND_ROWS, *after, PAIR))}
     figure_rows.sort(key=lambda row: (row["horizon"], rank[row["scorer"]], row["lag"]))
-    return polars.DataFrame([{name: row.get(name) for name in names} for row in figure_rows])
-
-
-def _figures(row: SummaryRow) -> dict[str, Any]:
-    figures = {"horizon": row.horizon, "scorer": row.scorer, "lag": row.lag, "days": row.days}
-    values = {name: estimate.value for name, estimate in row.figures.items()}
-    errors = {f"{name}_error": estimate.error for name, estimate in row.figures.items()}
-    return figures | values | errors
+    return [{name: row.get(name) for name in names} for row in figure_rows]
 
 
 def _plain_columns(table: pa.Table) -> pa.Table:
@@ -291,10 +293,7 @@ def _plain_column(name: str, column: pa.ChunkedArray) -> Any:
         return column.cast(pa.uint8() if pa.types.is_boolean(kind) else kind).cast(pa.float64(), safe=False)
     if role == "float" and pa.types.is_float16(kind):
         return column.cast(pa.float32())
-    if (
-        role in ("int32", "int64")
-        and pa.types.is_floating(kind)
-        and pc.all(pc.equal(column, pc.floor(column))).as_py()
-    ):
+    fractions = role in ("int32", "int64") and pa.types.is_floating(kind)
+    if fractions and pc.all(pc.equal(column, pc.floor(column))).as_py():
         return column.cast(pa.int64())
     return column

@@ -9,6 +9,7 @@ from inspect import signature
 
 from atft.errors import InputError, nearest
 from atft.losses.neutral_targets import SECTOR
+from atft.losses.objective import DayObjective
 from atft.nn.ensemble import member_of
 from atft.tasks.day_data import DayData
 from atft.tasks.ranking import RankingTask
@@ -43,7 +44,7 @@ def check_network_inputs(task: RankingTask, data: DayData, phases: Sequence[Mapp
 def check_training_inputs(
     task: RankingTask, data: DayData, phases: Sequence[Mapping[str, bool]] = ()
 ) -> None:
-    """Check that what trains has its input: the network's parts, quantiles, terms, day weights.
+    """Check that what trains has its input: the network's parts, quantiles, terms, the target, day weights.
 
     Arguments are those of `check_network_inputs`.
 
@@ -72,9 +73,14 @@ def check_training_inputs(
             f"model.objective.terms: {readers['previous']} compares a day with the one before in its block; set "
             f"data.loader.block_days to at least 2"
         )
+    _check_columns(task.objective, data)
+
+
+def _check_columns(objective: DayObjective, data: DayData) -> None:
+    """Check that the panel has the columns that terms, the target and the day weights read."""
     exposures, regimes = data.exposures, data.regimes
     available = _available_inputs(data)
-    for name, term in terms.items():
+    for name, term in objective.terms.items():
         needed = [column for column in ("exposure", "sector") if column in term.reads]
         if needed and not any(available[column] for column in needed):
             keys = " or ".join({"exposure": "exposures"}.get(column, column) for column in needed)
@@ -82,14 +88,14 @@ def check_training_inputs(
                 f"model.objective.terms: {name} has no column to read; name some in data.panel.schema.{keys}, or "
                 f"leave the term out"
             )
-    for name in task.objective.options.neutral_to:
+    for name in objective.options.neutral_to:
         if name == SECTOR and not available["sector"]:
             raise InputError(f"model.objective.neutral_to: sector reads {MISSING['sector']}, or leave it out")
         if name != SECTOR and name not in exposures:
             raise InputError(
                 f"model.objective.neutral_to: no exposure {name!r}{nearest(name, [SECTOR, *exposures])}"
             )
-    for name in task.objective.options.regime_weights:
+    for name in objective.options.regime_weights:
         if name not in regimes:
             raise InputError(
                 f"model.objective.regime_weights: no regime column {name!r}{nearest(name, regimes)}"
