@@ -20,39 +20,13 @@ from full_disk import full_disk
 Edit = Callable[[pl.DataFrame], pl.DataFrame]
 
 PANELS: dict[str, tuple[Edit, str]] = {
-    "a missing column": (lambda f: f.drop("date"), "no column 'date' for the role date"),
-    "a code column of floats": (
-        lambda f: f.with_columns(code=pl.col("x_0").fill_null(0)),
-        "must be a whole number below 16,777,216",
-    ),
-    "a feature of strings": (
-        lambda f: f.with_columns(x_1=pl.lit("high")),
-        "column 'x_1', row 1: 'high' is not a number",
-    ),
-    "a universe of numbers": (lambda f: f.with_columns(universe=pl.lit(1)), "'universe' must be boolean"),
     "duplicate rows": (lambda f: pl.concat([f, f[5:6]]).sort("date", "code"), "duplicate rows, the first is"),
-    "a horizon without target": (lambda f: f.drop("target_5d"), "no column 'target_5d'"),
     "a feature of nulls": (
         lambda f: f.with_columns(x_2=pl.lit(None, pl.Float32)),
         "no value of 'x_2' is known",
     ),
-    "a target of nulls": (
-        lambda f: f.with_columns(target_1d=pl.lit(None, pl.Float32)),
-        "the target of horizon 1 is known for fewer than 9 stocks on all of the 28 training days",
-    ),
-    "a feature that is the same for all": (
-        lambda f: f.with_columns(x_3=pl.lit(1.0, pl.Float32)),
-        "'x_3' is the same for all stocks",
-    ),
-    "infinite cells": (
-        lambda f: f.with_columns(x_4=pl.lit(float("inf"), pl.Float32)),
-        "'x_4' is infinite on",
-    ),
     "an empty panel": (lambda f: f.head(0), "the panel has no row"),
-    "an empty universe": (lambda f: f.with_columns(universe=pl.lit(False)), "no row is in the universe"),
 }
-
-OF_THE_SPLIT = ("a feature of nulls", "a target of nulls", "a feature that is the same for all")
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -77,7 +51,7 @@ def test_a_panel_that_cannot_be_used_is_refused_in_one_line(
     outcome = atft("fit", "--config", tiny_config(tmp_path, panel))
     assert said in outcome.error_line and outcome.code == 2
     # What training days know is a matter of the split: the cache itself is sound and stays.
-    assert leftovers(tmp_path) == [] or case in OF_THE_SPLIT
+    assert leftovers(tmp_path) == [] or case == "a feature of nulls"
 
 
 def truncate(path: Path) -> None:
@@ -143,25 +117,12 @@ def test_no_flipped_byte_of_a_panel_that_the_program_wrote_is_read(
 
 
 KEYS: dict[str, tuple[list[str], str]] = {
-    "an unknown top-level key": (["--nmae", "x"], "did you mean 'name'"),
     "an unknown nested key": (["--data.loader.lokback", "4"], "did you mean 'data.loader.lookback'"),
-    "a key cut short": (["--data.loader.look", "4"], "unknown key 'data.loader.look'"),
-    "an unknown key of the network": (
-        ["--model.network.hiden_size", "4"],
-        "did you mean 'model.network.hidden_size'",
-    ),
     "an unknown argument of the optimiser": (["--model.optimizer.init_args.learnrate", "1"], "learnrate"),
     "an unknown class": (["--model.optimizer", "atft.optim.adabelief.AdaBelieve"], "AdaBelieve"),
-    "an unknown class of torch": (["--model.optimizer", "torch.optim.Adamm"], "Adamm"),
     "an unknown term": (["--model.objective.terms", "{sharp: 1.0}"], "did you mean 'sharpe'"),
     "an unknown target transform": (["--model.objective.target", "rank_norm"], "did you mean 'rank_normal'"),
-    "a word where a number belongs": (["--model.network.hidden_size", "wide"], "hidden_size"),
     "a width of nothing": (["--model.network.hidden_size", "0"], "hidden_size must be 4 to 4096, got 0"),
-    "too many layers": (["--model.network.gat_layers", "9"], "gat_layers must be 1 to 4, got 9"),
-    "too much dropout": (
-        ["--model.network.dropout", "1.5"],
-        "dropout must be at least 0 and below 1, got 1.5",
-    ),
     "no history": (["--data.loader.lookback", "0"], "lookback must be at least 1, got 0"),
     "more history than days": (["--data.loader.lookback", "500"], "has no usable day"),
     "a step of nothing": (["--data.loader.batch_size", "0"], "batch_size must be at least 4, got 0"),
@@ -171,18 +132,9 @@ KEYS: dict[str, tuple[list[str], str]] = {
     ),
     "a negative rate": (["--model.optimizer.init_args.lr", "-1"], "earning rate"),
     "an empty split": (["--data.split.test", "[2031-01-01, 2031-12-31]"], "data.split.test"),
-    "an overlapping split": (["--data.split.val", "[2015-02-20, 2015-03-25]"], "without overlap"),
-    "a split without dates": (["--data.split.train", "[yesterday, today]"], "two ISO dates"),
-    "an embargo longer than the split": (["--data.split.embargo_days", "40"], "has no usable day"),
-    "a horizon twice": (["--model.horizons", "[1, 1]"], "horizons must be"),
     "a path where nothing is": (["--data.panel.path", "nowhere.parquet"], "nowhere.parquet: no Parquet file"),
     "a monitor that does not exist": (["--checkpoint.monitor", "val/rankic"], "did you mean 'val/rank_ic'"),
-    "another monitor that does not exist": (
-        ["--early_stopping.monitor", "val/rank_ic_2d"],
-        "early_stopping.monitor",
-    ),
     "a name that leaves the root": (["--name", "../elsewhere"], "name must be"),
-    "a name of dots": (["--name", ".."], "name must be"),
     "a device that is not there": (["--trainer.accelerator", "tpu"], "trainer: Requirement 'torch_xla"),
     "a precision that does not exist": (["--trainer.precision", "33-true"], "precision"),
     "no checkpoint to go on from": (["--ckpt_path", "last"], "no last.ckpt under"),
