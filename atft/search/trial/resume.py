@@ -72,15 +72,17 @@ def read_previous(directory: Path, alarms: list[str], epochs: int) -> PreviousRu
         progress = read_checkpoint(path)["loops"]["fit_loop"]["epoch_progress"]
         done = int(progress["current"]["processed"])  # the checkpoint may be of the middle of the next one
         receipt = read_receipt(directory)
-    except (InputError, OSError, ValueError, KeyError, TypeError) as error:
+        history = [
+            {k: math.nan if v is None else v for k, v in epoch.items()}
+            for epoch in metrics.get("epochs", [])
+            if epoch["epoch"] < done
+        ]
+    except (InputError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         reason = " ".join(str(error).split())
-        alarms.append(f"{path} cannot be used, training starts from the beginning: {reason}")
+        alarms.append(
+            f"{directory}: what it left cannot be used, training starts from the beginning: {reason}"
+        )
         return None
-    history = [
-        {k: math.nan if v is None else v for k, v in epoch.items()}
-        for epoch in metrics.get("epochs", [])
-        if epoch["epoch"] < done
-    ]
     if [epoch["epoch"] for epoch in history] != list(range(done)):
         alarms.append(
             f"{directory}: metrics.json lacks epochs of last.ckpt; training starts from the beginning"

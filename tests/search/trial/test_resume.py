@@ -64,6 +64,14 @@ def test_what_is_damaged_is_not_used_with_a_warning(name: str, failed: Path) -> 
     assert len(alarms) == 1 and str(failed) in alarms[0] and "starts from the beginning" in alarms[0]
 
 
+@pytest.mark.parametrize("epochs", [None, 3, [1], ["a"], [{}], [{"epoch": None}], "abc"], ids=str)
+def test_epochs_of_another_type_are_not_used_with_a_warning(epochs: object, failed: Path) -> None:
+    change(failed / "metrics.json", epochs=epochs)
+    alarms: list[str] = []
+    assert read_previous(failed, alarms, epochs=5) is None
+    assert len(alarms) == 1 and "starts from the beginning" in alarms[0]
+
+
 def test_a_trial_without_a_checkpoint_left_nothing_and_that_is_no_alarm(tmp_path: Path) -> None:
     alarms: list[str] = []
     assert read_previous(tmp_path, alarms, epochs=5) is None and alarms == []
