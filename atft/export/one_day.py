@@ -156,9 +156,9 @@ class OneDay(nn.Module):
         return self.results(forecast)
 
     def results(self, forecast: Forecast) -> dict[str, Tensor]:
-        """What a program returns, of a forecast of one day: its fields that are there, and the intervals."""
+        """What a program returns, of a forecast of one day: its fields that are there, and intervals; float32."""
         fields = forecast._asdict().items()
-        results = {name: value[0] for name, value in fields if value is not None}
+        results = {name: value[0].float() for name, value in fields if value is not None}
         if self.widths and forecast.quantiles is not None:
             results["intervals"] = calibrated_intervals(results["quantiles"], self.widths, self.pairs)
         return results

@@ -55,6 +55,13 @@ def test_a_program_of_one_day_scores_as_the_network_does(
     assert ours["score"].shape == (17, 2)
 
 
+def test_a_program_of_a_network_in_float64_returns_float32(make_batch: Callable[..., DayBatch]) -> None:
+    double = OwnNetwork(lambda batch: batch.features[-1:].nan_to_num().double().sum(-1))
+    batch = make_batch(days=1)
+    score = OneDay(double)(**inputs_of_day(batch, ROW))["score"]
+    assert score.dtype == torch.float32 and torch.equal(score, double(batch).score[0].float())
+
+
 def test_a_network_that_copies_the_batch_gets_all_inputs_and_one_that_reads_targets_is_an_error(
     make_batch: Callable[..., DayBatch],
 ) -> None:
