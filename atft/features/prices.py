@@ -143,7 +143,7 @@ def read_prices(path: Path, options: FeatureOptions) -> PriceGrid:
 
 
 def _alike_codes(codes: Sequence[str]) -> tuple[str, ...]:
-    """A line for codes that differ in leading zeros or in case only, as where Excel has written one of two files."""
+    """A line for codes that differ in leading zeros or in case only, as where Excel wrote one of two files."""
     groups: dict[str, list[str]] = {}
     for code in codes:
         groups.setdefault(code.casefold().lstrip("0"), []).append(code)
