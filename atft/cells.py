@@ -83,6 +83,12 @@ def read_names(column: pa.Array, cells: CellRange) -> pa.Array:
     return pa.array(texts, TEXT).take(encoded.indices)
 
 
+def read_sectors(column: pa.Array, cells: CellRange) -> pa.Array:
+    """Read names as `read_names` does; those that stand for none, ``n/a`` or ``-``, are null."""
+    names = read_names(column, cells)
+    return pc.if_else(pc.is_in(pc.utf8_lower(names), _UNKNOWN), pa.scalar(None, TEXT), names)
+
+
 def sorted_texts(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int32]]:
     """The distinct texts of a column in ascending order, and each row's index among them, -1 for null."""
     encoded = column.dictionary_encode().unify_dictionaries().combine_chunks()

@@ -8,7 +8,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from atft.cells import CellRange, check_codes, read_codes, read_flags, read_names, read_numbers, sorted_texts
+from atft.cells import (
+    CellRange,
+    check_codes,
+    read_codes,
+    read_flags,
+    read_names,
+    read_numbers,
+    read_sectors,
+    sorted_texts,
+)
 from atft.errors import InputError
 
 PLACE = CellRange(Path("p.parquet"), "c")
@@ -55,6 +64,12 @@ def test_an_empty_cell_is_no_code_and_an_unknown_name(empty: Any) -> None:
     column = pa.array([1.0 if isinstance(empty, float) else "1", empty])
     assert "row 2: no code; fill it in or drop the row" in fault(read_codes, column)
     assert read_names(column, PLACE).to_pylist() == ["1", None]
+
+
+def test_a_sector_that_stands_for_none_is_null() -> None:
+    column = pa.array(["Banks", "n/a", "NA", " - ", "null", "", "33"])
+    assert read_sectors(column, PLACE).to_pylist() == ["Banks", *[None] * 5, "33"]
+    assert read_sectors(pa.array([33, None]), PLACE).to_pylist() == ["33", None]
 
 
 @pytest.mark.parametrize(

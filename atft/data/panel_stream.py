@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from atft.cells import CellRange, read_codes, read_flags, read_names, read_numbers
+from atft.cells import CellRange, read_codes, read_flags, read_numbers, read_sectors
 from atft.data.manifest import SourceFile
 from atft.dates import DayNumbers, DayReader
 from atft.errors import InputError
@@ -59,7 +59,7 @@ def read_batches(
     """
     rows = max(4096, bytes_per_batch // (4 * len(names)))
     days, ends = DayReader(first_era=columns.first_era), DayReader()
-    readers = {columns.code: read_codes, columns.sector: read_names, columns.universe: read_flags}
+    readers = {columns.code: read_codes, columns.sector: read_sectors, columns.universe: read_flags}
     readers[columns.date] = lambda column, cells: pa.array(days.read(column, cells)).cast(pa.date32())
     for name in columns.label_ends:
         readers[name] = lambda column, cells: pa.array(ends.read_known(column, cells))

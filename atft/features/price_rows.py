@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from atft.cells import CellRange, first_true, read_codes, read_names, read_numbers, sorted_texts
+from atft.cells import CellRange, first_true, read_codes, read_numbers, read_sectors, sorted_texts
 from atft.dates import DayReader, date_of
 from atft.errors import InputError, check_unique, counted, first_of, listed
 from atft.features.price_dialects import (
@@ -156,7 +156,7 @@ def _part(file: PriceFile, batch: pa.RecordBatch, first_row: int, days: DayReade
         prices[price] = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
     sector = pa.nulls(rows * len(bars), pa.string())
     if layout.sector is not None:
-        sector = read_names(*cells(layout.sector))
+        sector = read_sectors(*cells(layout.sector))
     part = _Part(np.tile(date, len(bars)), code, sector.dictionary_encode(), prices)
     if "" in bars:
         return part
