@@ -10,6 +10,7 @@ reader waiting. Here the workers are killed when a block takes too long, which e
 """
 
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.process import BaseProcess
 from threading import Event, Thread
 from time import monotonic
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -92,13 +94,19 @@ def lost_workers() -> Iterator[None]:
 
 
 @contextmanager
-def _spared_ctrl_c() -> Iterator[None]:
-    """Start processes that take no Ctrl-C, which a terminal or a notebook sends to all: this one ends them."""
+def _starting_workers() -> Iterator[None]:
+    """Start processes that take no Ctrl-C, and run the program's main module not once more.
+
+    A terminal or a notebook sends Ctrl-C to all; this process ends its workers. A worker needs nothing of the main
+    module, and a script's may train, or be no file that could be run, as that of ``python -`` is.
+    """
     resource_tracker.ensure_running()  # starting it within would unblock the signal
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    main, sys.modules["__main__"] = sys.modules["__main__"], ModuleType("__main__")
     try:
         yield
     finally:
+        sys.modules["__main__"] = main
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
@@ -238,7 +246,7 @@ class BlockLoader(DataLoader[DayBatch]):
         self.blocks.pinned = pinned and not self.num_workers
         # A pinned block is a copy in any case.
         buffers = self._share_buffers() if self.num_workers and not pinned else None
-        with _spared_ctrl_c() if self.num_workers else nullcontext():
+        with _starting_workers() if self.num_workers else nullcontext():
             blocks = super().__iter__()
         workers = getattr(blocks, "_workers", ())
         watch = WorkerWatch(workers) if workers else None

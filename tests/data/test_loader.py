@@ -163,6 +163,17 @@ def test_ctrl_c_does_not_reach_a_worker_while_it_starts(
     assert len(got) == len(loader.plan) and capfd.readouterr().err == ""
 
 
+def test_a_worker_does_not_run_the_program_that_started_it(
+    make_cache: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main = sys.modules["__main__"]
+    monkeypatch.setattr(main, "__file__", "<stdin>", raising=False)  # as of `python -`: no file to run
+    monkeypatch.setattr(main, "__spec__", None)
+    loader = _loader(make_cache(), num_workers=1)
+    assert len(list(loader)) == len(loader.plan)
+    assert sys.modules["__main__"] is main
+
+
 def test_what_a_worker_cannot_read_is_the_error_of_this_process(make_cache: Make) -> None:
     cache = make_cache()
     record = cache.manifest.files["days"]
