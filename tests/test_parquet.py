@@ -81,6 +81,22 @@ def test_a_written_file_is_sound_and_other_readers_read_it(tmp_path: Path) -> No
     assert written(tmp_path / "q.parquet").read_bytes() == path.read_bytes()
 
 
+def test_a_float_has_a_dictionary_where_its_values_repeat(tmp_path: Path) -> None:
+    rng, path = np.random.default_rng(0), tmp_path / "p.parquet"
+    noise = {f"x_{kind}": rng.standard_normal(3000).astype(kind) for kind in ("f4", "f8")}
+    levels = {f"level_{kind}": rng.integers(0, 5, 3000).astype(kind) / 4 for kind in ("f2", "f4", "f8")}
+    table = pa.table({"date": [1] * 3000, **noise, **levels, "unknown": pa.nulls(3000, pa.float32())})
+    table = table.append_column("n", pa.array(range(3000)))
+    with table_file(path) as append:
+        append(table, 1000)
+    with open_parquet(path) as file:
+        assert file.read().equals(table)
+        group = file.metadata.row_group(1)
+        columns = (group.column(i) for i in range(group.num_columns))
+        with_one = {column.path_in_schema for column in columns if column.has_dictionary_page}
+    assert with_one == {"date", *levels, "unknown", "n"}
+
+
 def test_any_byte_changed_is_noticed_or_changes_nothing(tmp_path: Path) -> None:
     path = written(tmp_path / "p.parquet")
     whole, table = path.read_bytes(), pq.read_table(path)
