@@ -176,9 +176,8 @@ class Supervisor:
         if self.interrupts and not self._stop_requested:
             self._print("stopping at the end of the epoch; Ctrl-C again stops at once")
         self._stop_requested = True
-        for (
-            worker
-        ) in self.workers:  # in each tick: a library may swallow the first signal while it is imported
+        # In each tick: a library may swallow the first signal while it is imported.
+        for worker in self.workers:
             worker.request_stop()
 
     def _kill_workers(self) -> None:
