@@ -15,17 +15,12 @@ from atft.features.price_dialects import PRICES
 from atft.features.prices import EMPTY, PriceGrid
 from atft.trading_days import TradingDays, find_trading_days, usual_weekdays
 
-SHIFTED_WEEKS = {
-    (
-        0,
-        1,
-        2,
-        3,
-        6,
-    ): "WARNING dates from Sunday to Thursday: right in Riyadh or Cairo; elsewhere they are a day early, "
-    "as Tokyo's midnights are in UTC",
-    (1, 2, 3, 4, 5): "WARNING dates from Tuesday to Saturday: no exchange trades so, they are a day late",
-}
+_EARLY = (
+    "WARNING dates from Sunday to Thursday: right in Riyadh or Cairo; elsewhere they are a day early, as Tokyo's "
+    "midnights are in UTC"
+)
+_LATE = "WARNING dates from Tuesday to Saturday: no exchange trades so, they are a day late"
+SHIFTED_WEEKS = {(0, 1, 2, 3, 6): _EARLY, (1, 2, 3, 4, 5): _LATE}
 """Weekdays, 0 for Monday -> what they mean. Features and labels stay right, columns joined by date do not."""
 
 
