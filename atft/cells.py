@@ -23,7 +23,7 @@ TEXT, NUMBER = pa.string(), pa.float32()
 _EXACT = {pa.float16(): 2**11, NUMBER: 2**24, pa.float64(): 2**53}
 MIN_ROWS_PER_CODE = 1.5
 """Of a panel; where codes have fewer, most appear once and have no past."""
-_UNKNOWN = pa.array(["na", "n/a", "#na", "#n/a", "#n/a n/a", "<na>", "null", "none", "-", "--", "."])
+_UNKNOWN = ("na", "n/a", "#na", "#n/a", "#n/a n/a", "<na>", "null", "none", "-", "--", ".")
 """What R, spreadsheets, terminals and databases write for an unknown number, in lower case; NaN is a number."""
 _WHOLE = re.compile(r"([0-9]+)\.0+")
 
@@ -85,8 +85,7 @@ def read_names(column: pa.Array, cells: CellRange) -> pa.Array:
 
 def read_sectors(column: pa.Array, cells: CellRange) -> pa.Array:
     """Read names as `read_names` does; those that stand for none, ``n/a`` or ``-``, are null."""
-    names = read_names(column, cells)
-    return pc.if_else(pc.is_in(pc.utf8_lower(names), _UNKNOWN), pa.scalar(None, TEXT), names)
+    return _without_unknown(read_names(column, cells))
 
 
 def sorted_texts(column: pa.ChunkedArray) -> tuple[list[str], NDArray[np.int32]]:
@@ -168,13 +167,20 @@ def _parsed(column: pa.Array, cells: CellRange) -> pa.Array:
     try:
         numbers = text.cast(pa.float64())
     except pa.ArrowInvalid:  # only here, so that files of plain numbers do not pay for the comparison
-        text = pc.if_else(pc.is_in(pc.utf8_lower(text), _UNKNOWN), pa.scalar(None, TEXT), text)
+        text = _without_unknown(text)
         try:
             numbers = text.cast(pa.float64())
         except pa.ArrowInvalid as error:
             row = next(i for i, value in enumerate(text.to_pylist()) if not _is_number(value))
             raise cells.fault(row, no_number(text[row].as_py()[:40])) from error
     return pc.if_else(pc.is_nan(numbers), pa.scalar(None, pa.float64()), numbers)
+
+
+def _without_unknown(texts: pa.Array) -> pa.Array:
+    """Texts, null where they stand for an unknown value."""
+    # Not an array of the module's: pyarrow imports pandas for its first one.
+    unknown = pc.is_in(pc.utf8_lower(texts), pa.array(_UNKNOWN, TEXT))
+    return pc.if_else(unknown, pa.scalar(None, TEXT), texts)
 
 
 def _is_number(value: str | None) -> bool:

@@ -13,8 +13,8 @@ from atft.features.prices_panel import READERS, panel_digest
 from price_layouts import market, plain
 
 WITHOUT_EFFECT = (
-    *("digest.py", "errors.py", "file_lock.py", "option_types.py", "output_path.py", "panel.py"),
-    *("panel_files.py", "progress.py", "publish.py", "yaml_text.py"),
+    *("day_series.py", "digest.py", "errors.py", "file_lock.py", "option_types.py", "output_path.py"),
+    *("panel.py", "panel_files.py", "progress.py", "publish.py", "yaml_text.py"),
 )
 
 
