@@ -1,11 +1,13 @@
 """A small version of `python -m benchmarks.attacks`, and whether its harness sees what it must see."""
 
 import random
+import sys
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from atft.errors import InputError
 from benchmarks.attacks.__main__ import main, module_of, read_results, table
 from benchmarks.attacks.damage import damaged
 from benchmarks.attacks.verdict import GOOD, Result, observe
@@ -43,6 +45,14 @@ def test_an_error_that_leaves_a_file_behind_is_untidy() -> None:
 
     assert observe("gone", action).verdict == "clean"
     assert observe("gone", action, lambda: "half.tmp").verdict == "untidy"
+
+
+def test_lines_of_slow_work_before_the_error_are_not_untidy() -> None:
+    def action() -> str:
+        print("validate, 0:00:01 so far", file=sys.stderr)
+        raise InputError("checkpoint: another network; set model.network")
+
+    assert observe("slow", action).verdict == "clean"
 
 
 def test_damage_changes_the_bytes_and_a_seed_repeats_it() -> None:

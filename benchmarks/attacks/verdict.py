@@ -5,6 +5,7 @@ Whether an accepted input gave the sound result is the action's to say: it retur
 """
 
 import io
+import re
 import traceback
 import warnings
 from collections.abc import Callable
@@ -15,8 +16,8 @@ from atft.cli import guarded, main
 
 LONGEST = 300
 """Characters of an error line that is still one line for a reader."""
-OF_A_RUN = ("epoch ", "warning: ")
-"""Beginnings of the lines that a training prints before the error that ends it."""
+OF_A_RUN = re.compile(r"epoch |warning: |.*, \d+:\d\d:\d\d so far$")
+"""Lines that a run prints before the error that ends it: of training, and of work that takes over a second."""
 GOOD = ("clean", "harmless")
 BAD = ("untidy", "traceback", "silent", "crash", "hang", "executed")
 """untidy: an error that is not one short line, or that leaves files behind."""
@@ -53,7 +54,7 @@ def observe(what: str, action: Callable[[], str], left: Callable[[], str] = str)
     said = err.getvalue().strip()
     if code == 0:
         return Result(what, "silent" if differs[0] else "harmless", differs[0])
-    lines = [line for line in said.splitlines() if not line.startswith(OF_A_RUN)]
+    lines = [line for line in said.splitlines() if not OF_A_RUN.match(line)]
     tidy = len(lines) == 1 and lines[0].startswith("atft: error: ") and len(lines[0]) < LONGEST
     tidy = tidy and lines[0].isprintable()
     remains = left()
