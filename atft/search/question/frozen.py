@@ -10,7 +10,7 @@ a copy of its text, ``<root>/<study>/base.yaml``, and each trial compares it wit
 attributes. Several machines that share no disk each keep a copy, made from a file of the same content.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
@@ -30,6 +30,10 @@ BASE_DIGEST = "base_digest"
 """The study's attribute: digest of the base config's keys and values, whatever its comments and layout."""
 NO_FACTS = (*MACHINE_KEYS, "data.panel", "model.features", "model.metrics")
 """Keys, and blocks of them, that are no facts of a study: the panel has a digest, and its schema is one."""
+
+
+class StudyChanged(InputError):
+    """The base config or the panel is not what the study was made with: no trial can train until it is."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +75,14 @@ def identify(sweep: SweepOptions) -> Identity:
 def data_digest(panel: Any) -> str:
     """Digest of a panel (`atft.tasks.day_data.PanelOptions`): its files, or the options of a simulated market."""
     from atft.market.options import market_digest
+
+    return str(market_digest(panel.simulate)) if panel.simulate is not None else _files_digest(panel.path)
+
+
+def _files_digest(path: object) -> str:
     from atft.panel_files import panel_files, source_fingerprint
 
-    if panel.simulate is not None:
-        return str(market_digest(panel.simulate))
-    return json_digest(source_fingerprint(panel_files(str(panel.path))))
+    return json_digest(source_fingerprint(panel_files(str(path))))
 
 
 def differences(was: Identity, now: Identity) -> list[str]:
@@ -90,7 +97,8 @@ def differences(was: Identity, now: Identity) -> list[str]:
         if was.facts.get(key, ...) != now.facts.get(key, ...)
     ]
     if was.data_digest != now.data_digest:
-        lines.append(f"data: {was.data_digest} -> {now.data_digest}")
+        made_of = "names, sizes, times and footers of the panel's files, or its simulate"
+        lines.append(f"data ({made_of}): {was.data_digest} -> {now.data_digest}")
     return lines
 
 
@@ -127,9 +135,26 @@ def frozen(sweep: SweepOptions) -> SweepOptions:
 
 
 def check_frozen(sweep: SweepOptions, study: "optuna.Study") -> None:
-    """Raise InputError where the file that the sweep's ``base`` names is not what the study was made with."""
+    """Raise StudyChanged where the file that the sweep's ``base`` names is not what the study was made with."""
     if not _is_frozen(Path(sweep.base), study):
-        raise InputError(f"{sweep.base}: edited since study {sweep.study} was made; restore it")
+        raise StudyChanged(f"{sweep.base}: edited since study {sweep.study} was made; restore it")
+
+
+def check_panel(config: Mapping[str, Any], study: "optuna.Study") -> None:
+    """Raise StudyChanged where the panel of a trial's configuration is not what the study was made with."""
+    panel = config["data"]["panel"]
+    if panel.get("simulate") is not None:
+        return  # the study's own options make it
+    began = study.user_attrs["data_digest"]
+    try:
+        now = _files_digest(panel["path"])
+    except InputError as error:
+        raise StudyChanged(str(error)) from error
+    if now != began:
+        raise StudyChanged(
+            f"panel {panel['path']}: its files are not those that study {study.study_name} began with (digest of "
+            f"names, sizes, times and footers {began}, now {now}); put them back, or give the sweep another name"
+        )
 
 
 def _is_frozen(base: Path, study: "optuna.Study") -> bool:

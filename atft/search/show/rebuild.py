@@ -38,7 +38,7 @@ def run(arguments: list[str]) -> int:
         if records[0].get(key) != digest:
             raise InputError(
                 f"rebuild: the {key} of the trials of study {sweep.study} is {records[0].get(key)}, now it is "
-                f"{digest}; restore the sweep's file and the panel as they were then"
+                f"{digest}; restore the sweep's file and the panel as they were then, with the times of its files"
             )
     with storage_errors(sweep):
         study = restore(open_storage(sweep), sweep.study, sweep.direction, records)

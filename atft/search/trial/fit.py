@@ -20,7 +20,7 @@ from atft.callbacks.record.run_checkpoint import Measured, measured_of, selected
 from atft.checkpoint_file import BEST
 from atft.commands.resume import LAST, keep_last
 from atft.errors import InputError
-from atft.search.question.frozen import data_digest
+from atft.search.question.frozen import check_panel
 from atft.search.study.files import PROGRESS, TRIAL, receipt_digests
 from atft.search.study.outcome import Outcome
 from atft.search.trial.callbacks import EpochEnd, TrialPruning
@@ -47,9 +47,14 @@ def fit(
     from atft.tasks.initial_weights import load_initial_weights
 
     freeze_gc()
+    check_panel(config, record.trial.study)
     sweep, metric = record.sweep, record.sweep.metric
     cli = build("fit", config, directory, quiet=True)
-    _check(cli, record.trial.study)
+    if (devices := cli.trainer.world_size) > 1:
+        raise InputError(
+            f"trainer.devices: a trial trains on one device, got {devices}; set it to 1 and give the "
+            f"sweep more workers"
+        )
     run, receipt = cli.record, cli.record.receipt
     receipt.digests |= receipt_digests(record.labels)
     run.former_retries = record.retries
@@ -88,23 +93,6 @@ def fit(
     if receipt.outcome == Outcome.PRUNED:
         raise optuna.TrialPruned(run.stopped)
     return value
-
-
-def _check(cli: "RankingCLI", study: optuna.Study) -> None:
-    """Check that a run trains on one device, and on the panel of the study's other trials."""
-    devices = cli.trainer.world_size
-    if devices > 1:
-        raise InputError(
-            f"trainer.devices: a trial trains on one device, got {devices}; set it to 1 and give the "
-            f"sweep more workers"
-        )
-    now, began = data_digest(cli.datamodule.panel), study.user_attrs.get("data_digest")
-    if began and now != began:
-        raise TrialFailed(
-            "data",
-            f"the panel is not the one that the study began with (digest {began}, now {now}); put it back, or give "
-            f"the sweep another study name",
-        )
 
 
 def _conclude(cli: "RankingCLI", metric: str) -> float:

@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial
 from atft.callbacks.record.messages import append_log
 from atft.callbacks.record.receipt import Receipt, read_receipt, write_receipt
 from atft.errors import InputError
+from atft.search.question.frozen import StudyChanged
 from atft.search.question.options import SweepOptions
 from atft.search.study.files import make_trial_directory, publish_trial, receipt_digests, study_labels
 from atft.search.study.outcome import Outcome
@@ -65,7 +66,7 @@ class TrialRecord:
             self._close(Outcome.COMPLETE)
         elif isinstance(error, optuna.TrialPruned):
             self._close(Outcome.PRUNED, str(error))
-        elif isinstance(error, Interrupted):
+        elif isinstance(error, Interrupted | StudyChanged):
             self._close(Outcome.INTERRUPTED, str(error))
         elif isinstance(error, Exception) and not isinstance(error, UpdateFinishedTrialError):
             failure, reason = classify(error), describe_error(error)

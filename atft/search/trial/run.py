@@ -20,7 +20,7 @@ from atft.data.split import period_days
 from atft.publish import publish_json, publish_text
 from atft.search.question.config import halve_batch, run_config
 from atft.search.question.days import fold_splits
-from atft.search.question.frozen import check_frozen
+from atft.search.question.frozen import check_frozen, check_panel
 from atft.search.question.options import SweepOptions
 from atft.search.question.space import suggest
 from atft.search.study.files import CONFIG, receipt_digests
@@ -62,6 +62,7 @@ def mean_over_folds(record: TrialRecord, config: dict[str, Any], former: Sequenc
     from atft.commands.train import build
 
     sweep, trial, directory = record.sweep, record.trial, record.directory
+    check_panel(config, trial.study)
     cli = build("fit", config, directory)
     publish_text(directory / CONFIG, cli.config_text)  # each fold's own differs from it in the split
     data = cli.datamodule

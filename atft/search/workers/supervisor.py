@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from atft.errors import InputError, RunFailed, counted
+from atft.errors import RunFailed, counted
 from atft.progress import LineTimer
 from atft.publish import remove_abandoned
 from atft.search.question.frozen import watch_base
@@ -68,7 +68,7 @@ class Supervisor:
     def run(self) -> int:
         """Work until the budget is spent; 0, or 130 where the user stopped it.
 
-        Raises SweepFailed where it was aborted or no trial is complete, InputError where a worker cannot use it.
+        Raises SweepFailed where it was aborted, also since a worker cannot use it, or no trial is complete.
         """
         handlers = {s: signal.signal(s, self._on_signal) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -141,7 +141,8 @@ class Supervisor:
             if code is None or code == 0:
                 continue
             if code == 2:
-                raise InputError(worker.last_line().removeprefix("atft: error: "))
+                self.failure = worker.last_line().removeprefix("atft: error: ")
+                continue
             self._reconcile()
             if self.interrupts or self.failure:
                 continue  # it was asked to leave, or killed

@@ -19,6 +19,7 @@ from optuna.storages._heartbeat import is_heartbeat_enabled
 
 from atft.errors import RunFailed
 from atft.file_lock import take_lock
+from atft.search.question.frozen import StudyChanged
 from atft.search.question.options import SweepOptions
 from atft.search.study.budget import reserve_slot, slots_left
 from atft.search.study.files import publish_study_files
@@ -120,7 +121,7 @@ def train_in_slot(sweep: SweepOptions, trial: optuna.Trial, stop: Callable[[], b
     except TrialFailed as error:
         trial.set_user_attr("failure", Failure(error.kind, error.reason).as_attribute())
         raise
-    except Interrupted:
+    except (Interrupted, StudyChanged):
         trial.set_user_attr("outcome", Outcome.INTERRUPTED)
         raise
 

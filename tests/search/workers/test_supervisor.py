@@ -12,7 +12,6 @@ import optuna
 import pytest
 from rich.console import Console
 
-from atft.errors import InputError
 from atft.progress import LineTimer
 from atft.search.question.options import SweepOptions
 from atft.search.study.outcome import Outcome, failure_of, finished, outcome_of
@@ -135,7 +134,7 @@ def test_a_worker_that_cannot_use_the_sweep_ends_it_with_its_message(
     wrong = json.dumps({**json.loads(sweep.as_json()), "study": "absent"})
     command = toy_command(sweep, os.getpid())
     command[command.index("--sweep") + 1] = wrong
-    with pytest.raises(InputError, match="absent"):
+    with pytest.raises(SweepFailed, match=r"^no study at .*absent"):
         Supervisor(sweep, toy_study(sweep), command, Console(file=io.StringIO())).run()
 
 

@@ -9,6 +9,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
+from atft.search.question.frozen import StudyChanged
 from atft.search.question.options import SweepOptions
 from atft.search.study.outcome import Outcome, is_surplus, outcome_of
 from atft.search.study.owner import this_process
@@ -70,6 +71,20 @@ def test_a_failure_leaves_its_class_and_reason_in_the_study(
     run_next(sweep, study, never)
     assert outcome_of(study.trials[1]) == Outcome.INTERRUPTED
     assert [t.state.name for t in study.trials] == ["FAIL", "FAIL"]
+
+
+def test_a_worker_of_a_study_whose_panel_changed_ends_and_leaves_the_point_to_be_tried_again(
+    toy_sweep: Make, toy_study: Open, train: Train
+) -> None:
+    sweep = toy_sweep(n_trials=2, enqueue=[{"x": 0.25}])
+    study = toy_study(sweep)
+    train(failing(StudyChanged("the panel is another one")))
+    with pytest.raises(StudyChanged, match="another one"):
+        work(sweep, study, never)
+    train(lambda trial: trial.params["x"])
+    work(sweep, study, never)
+    assert outcome_of(study.trials[0]) == Outcome.INTERRUPTED
+    assert [t.params["x"] for t in study.trials[:2]] == [0.25, 0.25] and len(study.trials) == 3
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "gp", "random"])
