@@ -95,6 +95,8 @@ def _study(
         *((TrialState.FAIL, None, {"outcome": "interrupted"}) for _ in range(interrupted)),
     ]
     for number, (state, value, attributes) in enumerate(wanted):
+        if state is TrialState.PRUNED:
+            value = 0.002 * number  # Optuna's own have the last that was reported
         trial = create_trial(
             state=state,
             value=value,

@@ -117,13 +117,17 @@ def restore(
 
 def _frozen(record: Mapping[str, Any], state: TrialState) -> FrozenTrial:
     enqueued = record["enqueued"]
+    # A value that is no number is null in the file.
+    reported = {int(k): math.nan if v is None else v for k, v in record["values"].items()}
+    value = record["value"] if state == TrialState.COMPLETE else None
+    if state == TrialState.PRUNED and reported and not math.isnan(last := reported[max(reported)]):
+        value = last  # as Optuna does
     trial = create_trial(
         state=state,
-        value=record["value"] if state == TrialState.COMPLETE else None,
+        value=value,
         params=record["params"],
         distributions={k: json_to_distribution(json.dumps(d)) for k, d in record["distributions"].items()},
-        # A value that is no number is null in the file.
-        intermediate_values={int(k): math.nan if v is None else v for k, v in record["values"].items()},
+        intermediate_values=reported,
         user_attrs={**record["user_attrs"]},
         system_attrs={"fixed_params": enqueued} if enqueued else {},
     )
