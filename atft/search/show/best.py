@@ -72,7 +72,6 @@ def _trained_config(sweep: SweepOptions, number: int) -> str:
         raise InputError(f"{config}: no such file; run this on the machine that trained trial {number}")
     content = config.read_bytes()
     with suppress(FileNotFoundError):
-        # The receipt of a trial with folds has none: each fold has a config of its own.
         trained, now = read_receipt(config.parent).digests.get("config"), text_digest(content)
         if trained not in (None, now):
             raise InputError(

@@ -17,6 +17,7 @@ import optuna
 
 from atft.callbacks.record.receipt import Receipt, write_receipt
 from atft.data.split import period_days
+from atft.digest import text_digest
 from atft.publish import publish_json, publish_text
 from atft.search.question.config import halve_batch, run_config
 from atft.search.question.days import fold_splits
@@ -83,7 +84,7 @@ def mean_over_folds(record: TrialRecord, config: dict[str, Any], former: Sequenc
         val = period_days(manifest.dates, split, reach, lookback)["val"][[0, -1]]
         dates = [manifest.dates[day].isoformat() for day in val]
         trained.append({"fold": fold, "val": dates, sweep.metric: values[-1]})
-        _publish_folds(record, mean, trained, former)
+        _publish_folds(record, mean, trained, former, text_digest(cli.config_text))
         trial.report(mean, step=fold)
         if fold + 1 == len(splits):
             break
@@ -99,12 +100,17 @@ def mean_over_folds(record: TrialRecord, config: dict[str, Any], former: Sequenc
 
 
 def _publish_folds(
-    record: TrialRecord, mean: float, trained: list[dict[str, Any]], former: Sequence[Path]
+    record: TrialRecord,
+    mean: float,
+    trained: list[dict[str, Any]],
+    former: Sequence[Path],
+    config_digest: str,
 ) -> None:
     """Write the folds that are trained into the trial's own metrics and receipt."""
     metric, digests = record.sweep.metric, receipt_digests(record.labels)
     metrics = {"final": {metric: mean}, "folds": trained, "digests": digests}
     publish_json(record.directory / "metrics.json", metrics)
+    digests = {**digests, "config": config_digest}
     receipt = Receipt(run=str(record.directory), digests=digests, metrics={metric: mean})
     receipt.retried_from = str(former[0]) if former else None
     write_receipt(receipt, record.directory)

@@ -14,6 +14,7 @@ import torch
 import yaml
 
 from atft.callbacks.record.receipt import read_receipt
+from atft.digest import text_digest
 from atft.search.question.frozen import StudyChanged, freeze, identify
 from atft.search.question.options import SweepOptions, sweep_of
 from atft.search.study.files import publish_trial, read_trial, study_labels
@@ -461,6 +462,7 @@ def test_the_value_over_folds_is_their_mean_reported_once_a_fold(small: Callable
     first, second = (f["val"] for f in held["folds"])
     assert first[0] < first[1] < second[0] < second[1]
     assert held["digests"]["study_id"] == study_labels(sweep.study)["study_id"]
+    assert read_receipt(place).digests["config"] == text_digest((place / "config.yaml").read_bytes())
     assert read_receipt(place).status == "completed"
     progress = json.loads((place / "progress.json").read_text())
     assert (progress["epoch"], progress["epochs"], progress["fold"]) == (2.0, 2, 1)
