@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.trial import FrozenTrial
 
 from atft.page import clipped
@@ -14,17 +15,17 @@ MAX_TICKS = 6
 class ParameterScale:
     """The axis of one parameter of a study."""
 
-    def __init__(self, key: str, log: bool, choices: Sequence[Any], values: Sequence[float] = ()) -> None:
-        self.key, self.log, self.choices = key, log, list(choices)
+    def __init__(self, key: str, kind: BaseDistribution, values: Sequence[float] = ()) -> None:
+        self.key, self.log = key, bool(getattr(kind, "log", False))
+        self.choices, self.whole = list(getattr(kind, "choices", ())), isinstance(kind, IntDistribution)
         self.low, self.high = (min(values), max(values)) if values else (0.0, 1.0)
 
     @classmethod
     def of(cls, key: str, trials: Sequence[FrozenTrial]) -> "ParameterScale":
         """The axis that has room for the values of these trials; at least one of them has the parameter."""
         kind = next(t.distributions[key] for t in trials if key in t.distributions)
-        log, choices = bool(getattr(kind, "log", False)), getattr(kind, "choices", ())
-        at = cls(key, log, choices).at
-        return cls(key, log, choices, [at(t) for t in trials if key in t.params])
+        at = cls(key, kind).at
+        return cls(key, kind, [at(t) for t in trials if key in t.params])
 
     def at(self, trial: FrozenTrial) -> float:
         """The coordinate of a trial; NaN where it has no such parameter."""
@@ -43,7 +44,8 @@ class ParameterScale:
         """The value of a coordinate."""
         if self.choices:
             return clipped(short_value(self.choices[round(at)]), 12)
-        return f"{10**at if self.log else at:.2g}"
+        value = 10**at if self.log else at
+        return f"{value:.0f}" if self.whole or 100 <= abs(value) < 1e6 else f"{value:.2g}"
 
     def label(self, axis: Any) -> None:
         """Write values at the ticks of a matplotlib axis that has coordinates."""
@@ -54,9 +56,9 @@ class ParameterScale:
             axis.set_ticks(positions, [self.text(i) for i in positions])
         elif self.log:
             at_ticks = self._log_ticks()
-            axis.set_ticks(at_ticks, [f"{10**at:.2g}" for at in at_ticks])
+            axis.set_ticks(at_ticks, [self.text(at) for at in at_ticks])
         else:
-            axis.set_major_locator(MaxNLocator(MAX_TICKS - 1))
+            axis.set_major_locator(MaxNLocator(MAX_TICKS - 1, integer=self.whole, min_n_ticks=1))
 
     def _log_ticks(self) -> list[float]:
         """Coordinates of 1, 2 and 5 in each decade; of 1 and 3, 1 only, or some decades where that is too many.
@@ -75,4 +77,7 @@ class ParameterScale:
 
 def short_value(value: object) -> str:
     """A parameter's value in few characters: four digits, a class without its module."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value).rpartition(".")[2]
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    name = str(value).rpartition(".")[2]
+    return name if name.isidentifier() else str(value)

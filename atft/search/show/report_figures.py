@@ -77,7 +77,7 @@ class _StudyCharts:
         so_far = list(accumulate(values, min if self.minimize else max))
         axes.step(numbers, so_far, where="post", color=palette.INK.light, linewidth=1.4)
         self._mark_best(axes, lambda t: (t.number, _value(t)))
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         charts.label_axes(axes, "trial", self.metric)
         note = "Each dot is a completed trial. A line that is flat at the end: more trials would add little."
         legend = (COMPLETE, LegendKey("ink", "best so far"), BEST)
@@ -103,7 +103,7 @@ class _StudyCharts:
                 alpha=1 if is_best else 0.7 * self.crowd,
                 linewidth=2.2 if is_best else 1.2,
             )
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         charts.label_axes(axes, self.step, self.metric)
         note = f"The objective by {self.step}. A line that ends early was pruned."
         return _drawing("Learning curves and pruning", note, figure, tuple(dict.fromkeys(legend)))

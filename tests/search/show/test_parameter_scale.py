@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import pytest
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, create_trial
 
 from atft.charts import new_chart
@@ -48,9 +48,28 @@ def test_a_logarithmic_axis_between_two_round_values_has_its_ends() -> None:
     assert [t.get_text() for t in axes.get_xticklabels()] == ["0.0027", "0.0037"]
 
 
+def test_whole_numbers_stand_whole_on_an_axis() -> None:
+    for kind, values, shown in (
+        (IntDistribution(1, 3), (1, 3), ["1", "2", "3"]),
+        (IntDistribution(16, 4096, log=True), (16, 2500), ["30", "100", "300", "1000", "3000"]),
+        (FloatDistribution(0, 1000), (0.0, 1000.0), None),
+    ):
+        ran = trials(kind, *values)
+        scale = ParameterScale.of("p", ran)
+        assert scale.text(scale.high) == f"{values[1]:.0f}"
+        _, axes = new_chart()
+        axes.plot([scale.at(t) for t in ran], [0, 1])
+        scale.label(axes.xaxis)
+        axes.figure.canvas.draw()
+        low, high = axes.get_xlim()
+        inside = [t.get_text() for t in axes.get_xticklabels() if low <= t.get_position()[0] <= high]
+        assert shown is None or inside == shown
+
+
 def test_values_are_cut_to_what_tells_them_apart() -> None:
     assert (short_value(0.123456), short_value("torch.optim.AdamW"), short_value(32)) == (
         "0.1235",
         "AdamW",
         "32",
     )
+    assert short_value("ic0.5") == "ic0.5" != short_value("ic1.5"), "the name of a block is no class"

@@ -75,6 +75,12 @@ def test_learning_curves_count_folds_or_epochs_from_one(make_study: MakeStudy) -
     assert {"fold", "val/rank_ic"} <= set(words)
 
 
+def test_the_number_of_a_single_trial_is_whole(make_study: MakeStudy) -> None:
+    history = sweep_drawings(make_study(values=[0.1]), "val/rank_ic")[0]
+    words = [t.text for t in ElementTree.fromstring(history.svg).iter("text")]
+    assert words[:2] == ["0", "trial"]
+
+
 def test_charts_leave_no_figure_and_no_style_behind(make_study: MakeStudy) -> None:
     before = dict(matplotlib.rcParams)
     drawings = sweep_drawings(make_study(values=[0.1, 0.2, 0.3]), "val/rank_ic")
