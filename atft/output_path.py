@@ -78,10 +78,11 @@ def check_not_among(out: Path, inputs: Iterable[str | Path], option: str = "--ou
         InputError: one of the inputs would read it.
     """
     path = out.resolve()
-    for source in map(Path, inputs):
-        inside = source.is_dir() and path.is_relative_to(source.resolve())
-        is_glob = any(c in source.name for c in "*?[")
-        if inside or (is_glob and path.parent == source.parent.resolve() and path.match(source.name)):
+    for source in inputs:
+        read = str(Path(source).resolve())
+        # A ** stands for any number of folders, which match does not know.
+        globs = {read.replace("**/", "*/" * count) for count in range(len(path.parts))}
+        if path.is_relative_to(read) or any(map(path.match, globs)):
             raise InputError(
                 f"{option} {out}: it is inside {source}, all of which is read; name another folder"
             )

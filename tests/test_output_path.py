@@ -87,6 +87,9 @@ def test_a_table_is_not_written_where_the_next_call_would_read_it(tmp_path: Path
         ("prices/list_{date}.csv", "prices/l*.csv"),
         ("prices/list.csv", "prices/lis?.csv"),
         ("prices/list.csv", "prices/[k-m]ist.csv"),
+        ("prices/lists/list.csv", "prices/*/*.csv"),
+        ("prices/list.csv", "prices/**/*.csv"),
+        ("prices/x/y/list.csv", "pri*/**/l*.csv"),
     ):
         with pytest.raises(InputError, match=r"all of which is read; name another folder$"):
             check_not_among(tmp_path / out, [tmp_path / source])
@@ -96,6 +99,8 @@ def test_a_table_is_not_written_where_the_next_call_would_read_it(tmp_path: Path
         ("lists/a.csv", "prices"),
         ("prices/b.csv", "prices/a.csv"),
         ("a.csv", "prices/*.csv"),
+        ("prices/lists/a.csv", "prices/*.csv"),
+        ("prices/a.txt", "prices/**/*.csv"),
     ):
         check_not_among(tmp_path / out, [tmp_path / source])
 
