@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from atft.cells import CellRange, no_number, read_codes, read_names, read_numbers, sorted_texts
+from atft.cells import CellRange, no_number, read_codes, read_names, read_numbers, read_sectors, sorted_texts
 from atft.csv_text import csv_batches, csv_delimiter, csv_fields, csv_file
 from atft.dates import DayReader
 from atft.errors import InputError, check_unique, clip, listed, one_line
@@ -226,7 +226,8 @@ def _values(column: pa.Array, role: str, days: DayReader, cells: CellRange) -> A
     if role == "code":
         return read_codes(column, cells).dictionary_encode()
     if role in TEXTS:
-        return read_names(column, cells).dictionary_encode()
+        read = read_sectors if role == "sector" else read_names
+        return read(column, cells).dictionary_encode()
     if pa.types.is_boolean(column.type):
         column = column.cast(pa.uint8())
     kind = pa.float64() if role in MEMBER_KEYS else pa.float32()

@@ -170,3 +170,9 @@ def test_rows_are_numbered_alike_where_their_keys_agree_in_the_order_of_the_keys
     ordered = sorted(set(keys))
     assert np.unique(number, return_inverse=True)[1].tolist() == [ordered.index(key) for key in keys]
     assert not rows.key_numbers(()).any()
+
+
+def test_a_sector_that_stands_for_none_is_none_as_in_a_panel(tmp_path: Path) -> None:
+    for unknown in ("-", "n/a", None):
+        rows = rows_of(tmp_path, small(sector=["Banks", unknown]))
+        assert rows.texts["sector"][0] == ["Banks"] and rows.texts["sector"][1].tolist() == [0, -1]
