@@ -46,7 +46,7 @@ def comparison_table(
         table.caption = f"left out, {counted(thin, 'day')} with fewer than {min_stocks} stocks"
     by_key = {(r.scorer, r.horizon, r.lag): r for r in rows}
     rank = {name: i for i, name in enumerate(ORDER)}
-    scorers = dict.fromkeys([*(r.scorer for r in rows), *([RANDOM] if bands else [])])
+    scorers = dict.fromkeys([*(r.scorer for r in rows), RANDOM])
     for i, horizon in enumerate(sorted({r.horizon for r in rows})):
         if i:
             table.add_section()

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 
+from atft.day_statistics import RANKING_METRICS
 from atft.evaluation.comparison_table import comparison_table, paired_lines, suspect_lines
 from atft.evaluation.paired import paired_differences
 from atft.evaluation.plain_table import table_text
@@ -49,6 +50,24 @@ def test_a_line_holds_each_value_with_its_error() -> None:
     sharpe, error = row.figures["sharpe"]
     assert f"{sharpe:+.3f} ± {error:.3f}" in line and " 60 " in line
     assert "-0.0123 .. +0.0124" in next(t for t in text.splitlines() if re.match(r"random 95 % +5d", t))
+
+
+def test_a_scorer_has_no_row_where_it_was_not_measured_and_random_scores_no_lagged_cell() -> None:
+    figures = dict.fromkeys(RANKING_METRICS, Estimate(0.1, 0.01))
+    keys = (("mine", 5, 0), ("network", 5, 0), ("oracle", 1, 0))
+    few = [SummaryRow(*key, 60, thin, figures) for thin, key in enumerate(keys)]
+    table = comparison_table(few, {h: BANDS[h] for h in (1, 5)})
+    cells = [re.split(r"  +", line) for line in table_text(table).splitlines() if re.search(r" \dd ", line)]
+    names = [
+        ["random 95 %", "1d"],
+        ["oracle", "1d"],
+        ["network", "5d"],
+        ["mine", "5d"],
+        ["random 95 %", "5d"],
+    ]
+    assert [row[:2] for row in cells] == names
+    assert cells[0][2:] == ["-0.0123 .. +0.0124", "-0.0200 .. +0.0200", "-0.250 .. +0.250"]
+    assert table.caption == "left out, 2 days with fewer than 2 stocks"
 
 
 def test_it_is_plain_text_of_whole_lines() -> None:
@@ -112,11 +131,12 @@ def test_a_figure_that_no_honest_score_has_is_a_warning_which_names_the_furthest
         f"WARNING 5d: RankIC -0.2300 of network is beyond ±0.22, {said}",
     ]
     nan = float("nan")
-    honest = [row("network", 0.1, -0.1, 0.01), row("few days", 0.3, 0.3, 0.16), row("nothing", nan, nan, nan)]
+    honest = [row("network", 0.1, -0.1, 0.01), row("few days", 0.3, 0.3, 0.15), row("nothing", nan, nan, nan)]
     assert (
         suspect_lines([*honest, row("network", 0.4, 0.4, 0.01, lag=1), row("network", 0.2, 0.2, 0.01, 5)])
         == []
     )
+    assert len(suspect_lines([row("enough days", 0.3, 0.3, 0.149)])) == 1
     assert suspect_lines([row("too few days for an error", 0.4, 0.4, nan)]) == []
     # 60 days of 20 stocks: scores that never change reach 0.26 at 20 days by chance, where errors are too small.
     band = {20: {"rank_ic": (-0.058, 0.058), "ic": (-0.058, 0.058)}}
