@@ -42,7 +42,7 @@ class Schedule(LRScheduler):
 
     def _set_rates(self) -> None:
         """Hand the groups their learning rates, as torch's own ``step`` does."""
-        rates = [float(rate) for rate in self.get_lr()]
+        rates = self.get_lr()
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             group["lr"] = rate
         self._last_lr = [*rates]
@@ -84,7 +84,6 @@ class WarmupCosine(Schedule):
         """
         if self.epochs is None:
             self.epochs = self._length(max_epochs, "trainer.max_epochs")
-            self._set_rates()
 
     def state_dict(self) -> dict[str, Any]:
         """Position and rates, without the length: a run that is resumed for longer falls more slowly."""
