@@ -209,8 +209,7 @@ def column_roles(
                 f"{path}: no column {role!r}, and none of its aliases ({aliases}, ...); it has {listed(names)}"
             )
     if "exposure_size" in wanted:
-        taken = set(roles.values())
-        roles |= {_plain(n): n for n in names if _plain(n).startswith(NUMBER_PREFIXES) and n not in taken}
+        roles |= {_plain(n): n for n in names if _plain(n).startswith(NUMBER_PREFIXES)}
         if "interval_target" in roles:  # else a q10 is anything
             roles |= {n: n for n in names if QUANTILE.fullmatch(n)}
     return roles
@@ -251,7 +250,7 @@ def _batches(path: Path, required: Sequence[str], wanted: Sequence[str]) -> Batc
 
 def _csv_batches(path: Path, required: Sequence[str], wanted: Sequence[str]) -> Batches:
     with csv_file(path, "correct it") as file:
-        header = file.readline(1 << 20).decode("utf-8-sig").strip("\r\n")
+        header = file.readline(1 << 20).decode("utf-8-sig")
         delimiter = csv_delimiter(header)
         names = csv_fields(header, delimiter)
         check_unique(path, names)
@@ -276,13 +275,12 @@ def _json_batches(path: Path, required: Sequence[str], wanted: Sequence[str]) ->
     from pyarrow.json import ReadOptions, read_json
 
     try:
-        with pa.input_stream(str(path), compression="detect") as stream:
+        with pa.input_stream(str(path)) as stream:
             table = read_json(stream, read_options=ReadOptions(block_size=1 << 24))
     except (pa.ArrowException, OSError) as error:
         raise InputError(
             f"{path}: not readable as JSON lines ({one_line(error)}); write one object a line"
         ) from error
-    check_unique(path, table.column_names)
     roles = column_roles(table.column_names, path, required, wanted)
     for batch in table.select(list(roles.values())).to_batches(BATCH_ROWS):
         yield batch, roles

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from atft.errors import InputError
+from atft.evaluation import any_file
 from atft.evaluation.any_file import ALIASES, FileRows, column_roles, read_rows
 from foreign_file import foreign_frame, write_foreign
 
@@ -153,6 +154,7 @@ def test_files_that_are_no_table_raise(tmp_path: Path) -> None:
         ("b.csv", "date,code,score,score,target\n", "two columns are named 'score'"),
         ("c.csv", "date,code,score,target\n", "no rows"),
         ("a.jsonl", "[1, 2", "not readable as JSON lines"),
+        ("a.jsonl", '{"a": 1, "a": 2}', r"not readable as JSON lines .* specified twice"),
     ):
         (tmp_path / name).write_text(text)
         with pytest.raises(InputError, match=message):
@@ -169,10 +171,68 @@ def test_rows_are_numbered_alike_where_their_keys_agree_in_the_order_of_the_keys
     keys = [(h, -1 if f is None else f, s) for h, f, s in zip(horizon, fold, seed, strict=True)]
     ordered = sorted(set(keys))
     assert np.unique(number, return_inverse=True)[1].tolist() == [ordered.index(key) for key in keys]
-    assert not rows.key_numbers(()).any()
+    assert not rows.key_numbers(()).any() and not rows.key_numbers(("split",)).any()
 
 
 def test_a_sector_that_stands_for_none_is_none_as_in_a_panel(tmp_path: Path) -> None:
     for unknown in ("-", "n/a", None):
         rows = rows_of(tmp_path, small(sector=["Banks", unknown]))
         assert rows.texts["sector"][0] == ["Banks"] and rows.texts["sector"][1].tolist() == [0, -1]
+
+
+def test_each_row_has_its_own_day_code_and_numbers_over_the_files_of_a_panel(tmp_path: Path) -> None:
+    days = [date(2020, 1, day) for day in (6, 3, 9, 3)]  # neither whole weeks nor sorted
+    codes, seeds = ["B", "C", "A", "B"], [20260103, 20260104, 20260105, None]
+    table = {"date": days, "code": codes, "causal": [True, False, None, True], "seed": seeds}
+    (tmp_path / "p").mkdir()
+    for name, part in (("a", slice(0, 3)), ("b", slice(3, 4))):
+        pq.write_table(pa.table({n: v[part] for n, v in table.items()}), tmp_path / "p" / f"{name}.parquet")
+    for path in ("p", "p/*.parquet"):
+        rows = read_rows(tmp_path / path, ("causal",), of_panel=True)
+        assert rows.dates[rows.day].tolist() == days and rows.dates.tolist() == sorted(set(days))
+        assert [rows.codes[i] for i in rows.stock] == codes and rows.codes == ["A", "B", "C"]
+        np.testing.assert_array_equal(rows.numbers["seed"], np.array(seeds, dtype=np.float64))
+        np.testing.assert_array_equal(rows.numbers["causal"], [1, 0, np.nan, 1])
+    with pytest.raises(InputError, match=r"p: a folder; give a Parquet, CSV or JSON-lines file$"):
+        read_rows(tmp_path / "p", ())
+    pq.write_table(
+        pa.table({"date": days, "code": codes, "score": [1, 2, 3, 4]}), tmp_path / "p" / "b.parquet"
+    )
+    with pytest.raises(InputError, match=r"b\.parquet: must .* only some have causal, score, seed$"):
+        read_rows(tmp_path / "p", (), of_panel=True)
+    (tmp_path / "p" / "predictions.parquet").touch()
+    with pytest.raises(InputError, match=r"p: a folder; give .*/p/predictions\.parquet$"):
+        read_rows(tmp_path / "p", (), of_panel=True)
+
+
+def test_a_fault_in_a_later_batch_is_of_the_files_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(any_file, "BATCH_ROWS", 2)
+    with pytest.raises(InputError, match=r"column 'score', row 5: 'x' is not a number"):
+        rows_of(tmp_path, {"date": [date(2020, 1, 2)] * 5, "code": list("abcde"), "score": list("1234x")}, ())
+
+
+def test_the_split_that_counts_is_the_named_one_or_else_the_test_days(tmp_path: Path) -> None:
+    rows = rows_of(tmp_path, small(split=["val", "test"]))
+    for name, split, mask in ((None, "test", [False, True]), ("val", "val", [True, False])):
+        found, counts = rows.of_split(name)
+        assert found == split and counts.tolist() == mask
+    with pytest.raises(InputError, match=r"no rows of split 'train'; it has test, val$"):
+        rows.of_split("train")
+    for columns in ({}, {"split": ["val", "train"]}):
+        found, counts = rows_of(tmp_path, small(**columns)).of_split(None)
+        assert found is None and counts.tolist() == [True, True]
+
+
+def test_exposures_regimes_and_quantiles_have_their_own_names_where_they_are_wanted() -> None:
+    names = [" Date ", "code", "Exposure Momentum", "regime_vix", "q10", "x"]
+    keys = {"date": " Date ", "code": "code"}
+    further = {"exposure_momentum": "Exposure Momentum", "regime_vix": "regime_vix"}
+    interval = {"interval_target": "interval_target", "q10": "q10"}
+    assert column_roles(names, Path("f"), ("date", "code"), ("score",)) == keys
+    wanted = ("exposure_size",)
+    assert column_roles(names, Path("f"), ("date", "code"), wanted) == keys | further
+    assert column_roles([*names, "interval_target"], Path("f"), ("date", "code"), wanted) == {
+        **keys, **further, **interval
+    }  # fmt: skip
