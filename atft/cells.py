@@ -120,7 +120,7 @@ def read_numbers(column: pa.Array, cells: CellRange, as_type: pa.DataType = NUMB
     elif not any(is_kind(kind) for is_kind in _NUMERIC):
         raise InputError(f"{cells} must be numeric, it is {kind}; cast it")
     # Through float64, so that a CSV and the Parquet file of the same numbers give the same float32.
-    return column.cast(pa.float64(), safe=False).cast(as_type, safe=False)
+    return column.cast(pa.float64(), safe=False).cast(as_type)
 
 
 def read_flags(column: pa.Array, cells: CellRange) -> pa.Array:

@@ -11,6 +11,7 @@ import pytest
 from atft.cells import (
     CellRange,
     check_codes,
+    find_sorted,
     read_codes,
     read_flags,
     read_names,
@@ -46,6 +47,7 @@ def fault(read: Any, column: pa.Array, cells: CellRange = PLACE) -> str:
         pa.array([1301.0, 9984.0]),
         pa.array([1301.0, 9984.0], pa.float32()),
         pa.array([Decimal("1301.00"), Decimal("9984.00")]),
+        pa.array([Decimal(1301), Decimal(9984)], pa.decimal256(40, 0)),
     ],
     ids=lambda c: str(c.type),
 )
@@ -64,6 +66,7 @@ def test_an_empty_cell_is_no_code_and_an_unknown_name(empty: Any) -> None:
     column = pa.array([1.0 if isinstance(empty, float) else "1", empty])
     assert "row 2: no code; fill it in or drop the row" in fault(read_codes, column)
     assert read_names(column, PLACE).to_pylist() == ["1", None]
+    assert read_names(pa.nulls(2), PLACE).to_pylist() == [None, None]
 
 
 def test_a_sector_that_stands_for_none_is_null() -> None:
@@ -77,6 +80,8 @@ def test_a_sector_that_stands_for_none_is_null() -> None:
     [
         (pa.array([1.0, 1301.5]), "row 2: 1301.5 must be a whole number below 9,007,199,254,740,992"),
         (pa.array([2.0**24], pa.float32()), "must be a whole number below 16,777,216; write it as text"),
+        (pa.array([-(2.0**53)]), "row 1: -9007199254740992.0 must be a whole number below"),
+        (pa.array(np.array([2047, 2048], np.float16)), "row 2: 2048.0 must be a whole number below 2,048"),
         (pa.array([float("inf")]), "row 1: inf must be a whole number"),
         (pa.array([Decimal("1.50")]), "row 1: 1.50 must be a whole number; write it as text"),
         (pa.array(["a", "b\x00"]), r"row 2: 'b\x00' has an unprintable character; remove it"),
@@ -159,3 +164,10 @@ def test_texts_are_numbered_in_ascending_order_across_chunks_and_null_is_minus_o
         texts, index = sorted_texts(stored)
         assert texts == ["a", "b", "c"]
         assert index.tolist() == [1, -1, 0, 2, 0]
+
+
+@pytest.mark.parametrize("ascending", [[], [3], [1, 4, 9]])
+def test_a_value_is_where_it_is_among_ascending_ones_or_is_not_there(ascending: list[int]) -> None:
+    wanted = np.arange(11)
+    index, there = find_sorted(np.array(ascending, dtype=np.int64), wanted)
+    assert wanted[there].tolist() == ascending and index[there].tolist() == list(range(len(ascending)))
