@@ -62,8 +62,8 @@ class EarlyStopping(lightning.EarlyStopping):
     def _evaluate_stopping_criteria(self, current: Tensor) -> tuple[bool, str | None]:
         best = self.best_score.to(current.device)
         worse = (best - current) if self.mode == "max" else (current - best)
-        # The first validation has nothing to be worse than: its best is infinite. A NaN is always worse.
-        if self.waits_for_divergence and best.isfinite() and worse <= DIVERGED_SHARE * best.abs():
+        # A NaN is always worse.
+        if self.waits_for_divergence and worse <= DIVERGED_SHARE * best.abs():
             self.wait_count = -2  # below any patience, once the call has added one
         decision: tuple[bool, str | None] = super()._evaluate_stopping_criteria(current)
         self.wait_count = max(self.wait_count, 0)

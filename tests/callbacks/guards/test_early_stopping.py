@@ -47,6 +47,7 @@ def test_where_the_best_epoch_is_scored_it_is_lightnings() -> None:
         ([1.0, 1.4, 1.4, 1.6, 1.6], 5, {"mode": "min"}),
         ([0.06, 0.055, 0.0601, 0.0602], None, {"min_delta": 0.01}),
         ([0.06, 0.05, 0.09], 3, {"stopping_threshold": 0.08}),
+        ([0.06, 0.04, 0.05], 2, {"divergence_threshold": 0.045}),
     ],
 )
 def test_where_the_last_epoch_is_scored_only_a_diverged_score_ends_a_run(
