@@ -40,7 +40,11 @@ def test_every_monitor_means_something_in_training_only() -> None:
 
 def test_a_metric_that_nothing_logs_is_an_error_with_the_nearest() -> None:
     known = {"val/rank_ic", "train/loss"}
-    check_metrics([EarlyStopping("val/rank_ic"), ModelCheckpoint()], known)
+    other = pl.Callback()
+    other.monitor, other.mode = "loss", "max"  # type: ignore[attr-defined]
+    check_metrics([EarlyStopping("val/rank_ic"), ModelCheckpoint(), other], known)
+    other.monitor = "train/loss"  # type: ignore[attr-defined]
+    check_metrics([other], known)
     with pytest.raises(
         InputError,
         match=r"early_stopping\.monitor: no metric 'val/rankic'; did you mean 'val/rank_ic'\? "
@@ -101,6 +105,11 @@ def test_validation_when_an_epoch_is_over_is_taken() -> None:
         check_scores_are_current(a_trainer(EarlyStopping("val/rank_ic"), **options))
     check_scores_are_current(a_trainer(ModelCheckpoint(every_n_train_steps=5)))
     check_scores_are_current(a_trainer(ModelCheckpoint(every_n_train_steps=5, monitor="train/learning_rate")))
+    check_scores_are_current(
+        a_trainer(ModelCheckpoint(monitor="val/ic"), RunCheckpoint(every_n_train_steps=5))
+    )
+    on_loss = EarlyStopping("train/loss", check_on_train_epoch_end=True)
+    check_scores_are_current(a_trainer(on_loss, ModelCheckpoint(monitor="val/ic"), check_val_every_n_epoch=3))
 
 
 @pytest.mark.parametrize("interval", [4, 1, 0.5, "00:00:10:00"])
@@ -152,10 +161,10 @@ def test_a_training_metric_stops_early_also_where_not_every_epoch_is_validated(
 def test_an_average_that_would_begin_after_the_last_epoch_is_an_error() -> None:
     for epochs in (3, 9, -1):
         check_averages([LateAverage(3)], epochs)
-    with pytest.raises(
-        InputError, match=r"^trainer\.callbacks: LateAverage begins in epoch 3 of 2, nothing would"
-    ):
-        check_averages([LateAverage(3)], 2)
+    for epochs in (0, 2):
+        said = rf"^trainer\.callbacks: LateAverage begins in epoch 3 of {epochs}, nothing would"
+        with pytest.raises(InputError, match=said):
+            check_averages([pl.Callback(), LateAverage(3)], epochs)
 
 
 def test_averages_from_the_first_step_on_are_taken() -> None:
