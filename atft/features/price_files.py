@@ -28,7 +28,7 @@ BLOCK_BYTES = 1 << 23
 """Of a CSV file: of a wide table a smaller block has few rows, and each column costs the same in each block."""
 MAX_HEADER_BYTES = 1 << 22
 NO_LAYOUT = Layout("empty file", "", None, {})
-_PRICE = "|".join(map(re.escape, sorted((*PRICE_OF, *IGNORED), key=len, reverse=True)))
+_PRICE = "|".join(map(re.escape, (*PRICE_OF, *IGNORED)))
 _PRICE_AND_CODE = re.compile(rf"({_PRICE})[_. ](.+)|(.+?)[_. ]({_PRICE})", re.I)
 
 
@@ -43,12 +43,11 @@ def price_files(path: Path) -> list[Path]:
     """
     if path.is_file():
         return [path]
-    files: list[Path] = []
     if path.is_dir():
-        files = [f for f in path.rglob("*") if f.name.lower().endswith(SUFFIXES)]
-    elif any(c in str(path) for c in "*?["):
-        files = list(files_of_glob(str(path)))
-    files = sorted(f for f in files if f.is_file() and not f.name.startswith("_") and not is_hidden(f, path))
+        found: Iterator[Path] = (f for f in path.rglob("*") if f.name.lower().endswith(SUFFIXES))
+    else:
+        found = files_of_glob(str(path))
+    files = sorted(f for f in found if f.is_file() and not f.name.startswith("_") and not is_hidden(f, path))
     if not files:
         what = "no CSV or Parquet file in it" if path.is_dir() else "no such file"
         raise InputError(f"{path}: {what}; give the Parquet or CSV file of the prices, a folder or a glob")
