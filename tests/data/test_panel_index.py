@@ -213,6 +213,45 @@ def test_files_that_follow_each_other_are_counted_once(make_panel: MakePanel, tm
     assert index_panel([files[2], files[1]], columns, None).sources == ()
 
 
+def test_files_that_share_a_day_or_are_not_sorted_are_counted_each_time(
+    make_panel: MakePanel, tmp_path: Path
+) -> None:
+    frame = pl.read_parquet(make_panel()).sort("date")
+    half = frame.filter(pl.col("date") < date(2015, 3, 2))
+    rest, cut = frame[half.height :], half.height + 3
+    for first, second, in_order, separate in (
+        (half, rest, True, True),
+        (frame[:cut], frame[cut:], True, False),
+        (half.reverse(), rest, False, False),
+        (half, rest.reverse(), False, False),
+        (rest, half, False, False),
+    ):
+        files = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
+        for part, file in zip((first, second), files, strict=True):
+            part.write_parquet(file)
+        columns = resolve_columns(PanelSchema(), frame.columns, [1, 5], "p")
+        found = index_panel(files, columns, None)
+        assert (found.in_order, len(found.sources)) == (in_order, 2 * separate)
+        assert found.rows.sum() == frame.height
+
+
+def test_a_panel_without_a_row_or_without_a_stock_to_rank_is_one_line(make_panel: MakePanel) -> None:
+    panel = make_panel()
+    frame = pl.read_parquet(panel)
+    for changed, first, said in (
+        (frame.clear(), None, r"panel\.parquet: the panel has no row; check the path"),
+        (frame, date(2030, 1, 1), "the panel has no row from 2030-01-01 on; check the path"),
+        (
+            frame.with_columns(universe=False),
+            None,
+            r"no row is in the universe \('universe' is never True\)$",
+        ),
+    ):
+        changed.write_parquet(panel)
+        with pytest.raises(InputError, match=said):
+            _index(panel, first)
+
+
 def test_the_memory_of_counts_grows_with_days_and_not_with_stocks(tmp_path: Path) -> None:
     dates = [date(2015, 1, 5) + timedelta(7 * week + day) for week in range(40) for day in range(5)]
     one = pl.DataFrame({"date": dates, "x_0": 0.5, "target_1d": 0.01, "target_5d": 0.01})
