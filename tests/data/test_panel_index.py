@@ -173,15 +173,22 @@ def test_a_gap_becomes_days_without_rows(make_panel: MakePanel) -> None:
     )
 
 
-def test_a_traded_value_that_is_infinite_counts_as_unknown(make_panel: MakePanel) -> None:
-    # What is done with infinite cells is the cache's to say; here they only must not change a median.
+@pytest.mark.parametrize("unknown", [float("inf"), float("nan"), None])
+def test_a_traded_value_that_is_infinite_or_none_is_unknown_and_changes_no_median(
+    make_panel: MakePanel, unknown: float | None
+) -> None:
+    # What is done with infinite cells is the cache's to say.
     panel = make_panel()
     rows = pl.int_range(pl.len()) % 10 == 0
     frame = pl.read_parquet(panel).with_columns(
-        traded_value=pl.when(rows).then(float("inf")).otherwise("traded_value")
+        traded_value=pl.when(rows).then(unknown).otherwise("traded_value")
     )
     frame.write_parquet(panel)
     assert list(_index(panel).dates) == _weekdays(frame)
+    bar = pl.when(pl.col("date") == date(2015, 3, 10), ~rows).then(0.0).otherwise("traded_value")
+    frame.with_columns(traded_value=bar).write_parquet(panel)
+    with pytest.raises(InputError, match=r"the usual traded value: 1, the first 2015-03-10 \(0\)"):
+        _index(panel)
 
 
 def test_a_column_below_zero_is_no_traded_value(make_panel: MakePanel) -> None:
@@ -236,7 +243,7 @@ def test_files_that_share_a_day_or_are_not_sorted_are_counted_each_time(
 
 
 def test_a_panel_without_a_row_or_without_a_stock_to_rank_is_one_line(make_panel: MakePanel) -> None:
-    panel = make_panel()
+    panel, first_day = make_panel(), date(2015, 2, 2)
     frame = pl.read_parquet(panel)
     for changed, first, said in (
         (frame.clear(), None, r"panel\.parquet: the panel has no row; check the path"),
@@ -246,6 +253,7 @@ def test_a_panel_without_a_row_or_without_a_stock_to_rank_is_one_line(make_panel
             None,
             r"no row is in the universe \('universe' is never True\)$",
         ),
+        (frame.with_columns(universe=pl.col("date") < first_day), first_day, "no row is in the universe"),
     ):
         changed.write_parquet(panel)
         with pytest.raises(InputError, match=said):
