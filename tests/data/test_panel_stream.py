@@ -1,5 +1,5 @@
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import polars as pl
@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from atft.data import panel_stream
 from atft.data.panel_index import index_panel
 from atft.data.panel_stream import read_batches, whole_days
 from atft.errors import InputError
@@ -119,8 +120,6 @@ def test_every_batch_holds_whole_days_in_order_and_no_row_is_lost(
     frame = pl.read_parquet(panel)
     if not sort:
         frame.sample(fraction=1, shuffle=True, seed=0).write_parquet(panel)
-    # The reader takes at least 4,096 rows at a time; the file's row groups make the batches small here.
-    pl.read_parquet(panel).write_parquet(panel, row_group_size=rows)
     width = len(frame.columns)
     batches = _batches(panel, tmp_path, 4 * width * rows)
     seen: set[object] = set()
@@ -135,6 +134,38 @@ def test_every_batch_holds_whole_days_in_order_and_no_row_is_lost(
     assert got.select(frame.columns).sort(keys).equals(frame.sort(keys))
     assert got["date"].to_list() == frame.sort("date")["date"].to_list()
     assert [p.name for p in tmp_path.iterdir()] == [panel.name]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 7, 500])
+def test_a_day_is_whole_in_however_many_batches_it_is_read(
+    make_panel: MakePanel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    panel = make_panel(days=12, stocks=5)
+    columns = resolve_columns(PanelSchema(), footer_names(panel), [1, 5], str(panel))
+    first = pl.read_parquet(panel)["date"].unique().sort()[2]
+    index = index_panel([panel], columns, first)
+
+    def slices(*arguments: object) -> Iterator[pa.RecordBatch]:
+        for batch in read_batches(*arguments):  # type: ignore[arg-type]
+            yield from (batch.slice(start, rows) for start in range(0, len(batch), rows))
+
+    monkeypatch.setattr(panel_stream, "read_batches", slices)
+    found = list(whole_days([panel], columns, index, tmp_path))
+    frame = pl.read_parquet(panel).filter(pl.col("date") >= first)
+    assert pa.Table.from_batches(found)["code"].to_pylist() == frame["code"].to_list()
+    if rows < 4:  # than a day has: then each has a batch of its own
+        assert [batch["date"].unique().to_pylist() for batch in found] == [[day] for day in index.dates]
+    pl.read_parquet(panel).sample(fraction=1, shuffle=True, seed=0).write_parquet(panel)
+    shuffled = pl.read_parquet(panel).filter(pl.col("date") >= first).sort("date", maintain_order=True)
+    found = list(whole_days([panel], columns, index_panel([panel], columns, first), tmp_path, 1))
+    assert pa.Table.from_batches(found)["code"].to_pylist() == shuffled["code"].to_list()
+
+
+def test_dates_may_be_eras(tmp_path: Path) -> None:
+    pq.write_table(_table(date=pa.array(["era1", "era3"])), tmp_path / "p.parquet")
+    columns = resolve_columns(PanelSchema(first_era="2020-01-06"), _table().column_names, [1], "panel")
+    (batch,) = read_batches([tmp_path / "p.parquet"], columns, ["date"])
+    assert batch["date"].to_pylist() == [dt.date(2020, 1, 6), dt.date(2020, 1, 20)]
 
 
 def test_small_files_are_divided_together(tmp_path: Path) -> None:
