@@ -136,8 +136,12 @@ def frozen(sweep: SweepOptions) -> SweepOptions:
 
 def check_frozen(sweep: SweepOptions, study: "optuna.Study") -> None:
     """Raise StudyChanged where the file that the sweep's ``base`` names is not what the study was made with."""
-    if not _is_frozen(Path(sweep.base), study):
-        raise StudyChanged(f"{sweep.base}: edited since study {sweep.study} was made; restore it")
+    try:
+        what = "" if _is_frozen(Path(sweep.base), study) else "edited"
+    except InputError:
+        what = "removed or damaged"
+    if what:
+        raise StudyChanged(f"{sweep.base}: {what} since study {sweep.study} was made; restore it")
 
 
 def check_panel(config: Mapping[str, Any], study: "optuna.Study") -> None:

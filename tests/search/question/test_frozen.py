@@ -16,6 +16,7 @@ from rich.console import Console
 from atft.errors import InputError
 from atft.search.question.frozen import (
     Identity,
+    StudyChanged,
     base_file,
     check_frozen,
     differences,
@@ -174,6 +175,12 @@ def test_the_first_start_copies_the_base_and_later_ones_use_the_copy(
     check_frozen(copied, study)
     with pytest.raises(InputError, match=r"base.yaml: edited since study toy was made; restore it"):
         check_frozen(sweep, study)
+    for break_it in (lambda: Path(copied.base).write_text("model: ["), Path(copied.base).unlink):
+        break_it()
+        with pytest.raises(
+            StudyChanged, match=r"base.yaml: removed or damaged since study toy was made; restore it"
+        ):
+            check_frozen(copied, study)
 
 
 def test_a_machine_without_the_copy_makes_one_of_the_same_content_only(
