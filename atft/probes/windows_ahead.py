@@ -11,7 +11,7 @@ import numpy as np
 
 from atft.evaluation.plausible_ic import MAX_IC
 from atft.probes.finding import FALSE_ALARM, Suspect
-from atft.probes.future import Futures, market_return, value_of_days
+from atft.probes.future import Futures, future_suspect, market_return, value_of_days
 from atft.probes.panel_grid import Cells, Daily, Marks
 from atft.probes.rank_correlations import MIN_DAYS, daily_correlation, least_mean, scaled_ranks, shift_days
 
@@ -22,12 +22,17 @@ MARKET_KINDS = ("market's return", "size of the market's return")
 
 
 def window_suspect(name: str, values: Cells, futures: Futures, columns: int) -> Suspect | None:
-    """Accuse a column whose change ranks with the return of one later day, or its size, beyond those beside it.
+    """Accuse a column whose change ranks with what follows, as no honest column does, or with one later day.
+
+    That is with the return of the day, or its size, beyond those of the days beside it.
 
     The level is divided by ``columns``, all that are probed.
     """
     change = np.diff(values, axis=0, prepend=np.nan)
     moved = scaled_ranks(change, futures.universe)
+    # A change is an honest column too; a level of long memory hides what its change knows.
+    if suspect := future_suspect(name, moved, futures, columns):
+        return Suspect(name, f"its change from one day to the next has {suspect.evidence}")
     for kind, ranks in zip(KINDS, (futures.returns, futures.sizes), strict=True):
         rough = _rough_correlations(moved, ranks)
         ahead, beside = _most_apart(rough)

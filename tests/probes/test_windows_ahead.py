@@ -1,11 +1,13 @@
 """A window that reaches ahead moves with the return that comes in at its far end; an honest column does not."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 
-from atft.probes.future import Futures
-from atft.probes.rank_correlations import scaled_ranks
+from atft.probes.future import Futures, Label
+from atft.probes.rank_correlations import scaled_ranks, shift_days
 from atft.probes.windows_ahead import MAX_AHEAD, market_window_suspect, window_suspect
 
 DAYS, STOCKS = 300, 60
@@ -97,3 +99,16 @@ def test_without_returns_or_with_few_days_nothing_is_accused() -> None:
     assert market_window_suspect("m", values[:, :1] + nothing, unknown, EVERYONE, 1) is None
     short = slice(0, 38)
     assert market_window_suspect("m", values[short], RETURNS[short], EVERYONE[short], 1) is None
+
+
+def test_a_level_of_which_the_change_knows_the_next_return_is_accused_and_a_smooth_price_is_not() -> None:
+    spans = (
+        Label("the return of the next day", scaled_ranks(shift_days(RETURNS, 1, np.nan), EVERYONE), 1, 1),
+    )
+    futures = replace(futures_of_noise(), spans=spans)
+    smooth = R.cum_sum().ewm_mean(span=10)
+    both_ways = smooth.reverse().ewm_mean(span=10).reverse()
+    suspect = window_suspect("x", made(both_ways, RETURNS), futures, 100)
+    assert suspect is not None
+    assert suspect.evidence.startswith("its change from one day to the next has RankIC +0.")
+    assert window_suspect("x", made(smooth, RETURNS), futures, 100) is None
