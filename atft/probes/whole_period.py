@@ -59,14 +59,17 @@ def file_scaling_suspect(name: str, values: WholeColumn, day: RowDays, columns: 
     if n < MIN_VALUES or known.std() == 0:
         return None
     mean, std = float(known.mean()), float(known.std())
-    counts = np.bincount(day)
-    day_mean = np.bincount(day, known)[counts > 0] / counts[counts > 0]
-    # A rank or z-score within each day has mean 0 on every day, which reads no other day.
-    if float(np.median(np.abs(day_mean - mean))) < BY_DAY * std:
+    if is_scaled_by_day(known, day):
         return None
+    distinct = len(np.unique(_some(known)))
     # Both within c / sqrt(n) of 0 and 1 by chance has probability 0.9 c^2 for normal noise.
     tolerance = max(1e-6, (FALSE_ALARM / columns / 0.9) ** 0.5 / n**0.5)
-    if abs(mean) < tolerance and min(abs(std - 1), abs(std * (n / (n - 1)) ** 0.5 - 1)) < tolerance:
+    # The deviation of a column of -1 and 1 is 1 wherever its mean is 0.
+    if (
+        distinct > 2
+        and abs(mean) < tolerance
+        and min(abs(std - 1), abs(std * (n / (n - 1)) ** 0.5 - 1)) < tolerance
+    ):
         return Suspect(
             name,
             f"mean {mean:.1e} and standard deviation {std:.6f} over the whole file: scaled with all days",
@@ -78,6 +81,13 @@ def file_scaling_suspect(name: str, values: WholeColumn, day: RowDays, columns: 
     if (text := are_ranks(known)) and len(np.unique(known)) > MIN_DISTINCT * n:
         return Suspect(name, f"the values are {text} over all dates of the file")
     return None
+
+
+def is_scaled_by_day(known: WholeColumn, day: RowDays) -> bool:
+    """Whether a column has the same mean on each day, as a rank or z-score within the day, which reads no other."""
+    counts = np.bincount(day)
+    mean = np.bincount(day, known)[counts > 0] / counts[counts > 0]
+    return float(np.median(np.abs(mean - known.mean()))) < BY_DAY * float(known.std())
 
 
 def _per_stock(table: Cells, use: Marks) -> str | None:

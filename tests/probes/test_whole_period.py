@@ -256,3 +256,8 @@ def test_a_unit_range_is_two_ends_that_are_each_reached_once() -> None:
         assert not has_unit_range(again)
     assert range_suspect(list("abcde"), 25) is not None and range_suspect(list("abcd"), 4) is None
     assert range_suspect(list("abcde"), 26) is None
+
+
+def test_as_many_ones_as_minus_ones_are_not_a_scaled_column() -> None:
+    signs = np.where(np.random.default_rng(13).permutation(WALK.size) < WALK.size / 2, -1.0, 1.0)
+    assert in_file(signs.reshape(WALK.shape), 100) is None
