@@ -12,6 +12,7 @@ import numpy as np
 from atft.features.survivors import leavers, survivors_text, too_few_leave
 from atft.panel import PanelSchema
 from atft.probes.duplicates import MIN_COLUMNS, RowDigests, duplicate_suspect
+from atft.probes.file_quantiles import file_quantiles_suspect
 from atft.probes.fills import fill_suspect, interpolation_suspect
 from atft.probes.finding import Finding, Suspect, cannot_tell, conclude_probe
 from atft.probes.future import (
@@ -121,6 +122,7 @@ def _column_findings(
                 "whole-period scaling": (
                     file_scaling_suspect(name, whole, grid.day_of_row, count)
                     or stock_scaling_suspect(name, values, grid.present)
+                    or file_quantiles_suspect(name, whole, grid.day_of_row, count)
                 ),
                 "back-filled gaps": (
                     fill_suspect(name, values, futures.next_return, grid.present, count)
