@@ -35,6 +35,7 @@ from atft.probes.universe import (
     survivor_suspect,
 )
 from atft.probes.whole_period import (
+    centred_suspect,
     file_scaling_suspect,
     has_unit_range,
     range_suspect,
@@ -123,6 +124,7 @@ def _column_findings(
                     file_scaling_suspect(name, whole, grid.day_of_row, count)
                     or stock_scaling_suspect(name, values, grid.present)
                     or file_quantiles_suspect(name, whole, grid.day_of_row, count)
+                    or centred_suspect(name, whole, grid.day_of_row, count)
                 ),
                 "back-filled gaps": (
                     fill_suspect(name, values, futures.next_return, grid.present, count)

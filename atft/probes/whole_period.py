@@ -90,6 +90,24 @@ def is_scaled_by_day(known: WholeColumn, day: RowDays) -> bool:
     return float(np.median(np.abs(mean - known.mean()))) < BY_DAY * float(known.std())
 
 
+def centred_suspect(name: str, values: WholeColumn, day: RowDays, columns: int) -> Suspect | None:
+    """Accuse a column from which the mean of all rows was subtracted, as from a component of PCA or a residual.
+
+    The level is divided by ``columns``, all that are probed.
+    """
+    here = np.isfinite(values)
+    known = values[here].astype(np.float64)
+    n, some = len(known), _some(known)
+    # A sum of a few different numbers may well be 0.
+    if n < MIN_VALUES or len(np.unique(some)) <= MIN_DISTINCT * len(some):
+        return None
+    # An honest mean scatters by 1 / sqrt(n) or more: within c / sqrt(n) of 0 with probability 0.8 c at most.
+    mean, tolerance = float(known.mean()), FALSE_ALARM / columns / 0.8 / n**0.5
+    if abs(mean) >= tolerance * known.std() or is_scaled_by_day(known, day[here]):
+        return None
+    return Suspect(name, f"mean {mean:.1e} over the whole file: the mean of all days was subtracted")
+
+
 def _per_stock(table: Cells, use: Marks) -> str | None:
     n = use.sum(axis=0)
     filled = np.where(use, table, 0.0)

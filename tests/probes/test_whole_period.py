@@ -7,6 +7,7 @@ from scipy.stats import rankdata
 from atft.probes.finding import FALSE_ALARM, Suspect
 from atft.probes.whole_period import (
     are_ranks,
+    centred_suspect,
     file_scaling_suspect,
     has_unit_range,
     is_robust_scaled,
@@ -256,6 +257,18 @@ def test_a_unit_range_is_two_ends_that_are_each_reached_once() -> None:
         assert not has_unit_range(again)
     assert range_suspect(list("abcde"), 25) is not None and range_suspect(list("abcd"), 4) is None
     assert range_suspect(list("abcde"), 26) is None
+
+
+def test_a_column_without_the_mean_of_all_days_is_accused_and_signs_and_days_around_0_are_not() -> None:
+    day = np.arange(DAYS).repeat(STOCKS)
+    trend = WALK + np.arange(DAYS)[:, None]
+    line = np.polyval(np.polyfit(trend.ravel(), trend.ravel() ** 2, 1), trend)
+    for values in (trend - trend.mean(), trend**2 - line):
+        suspect = centred_suspect("x", values.astype(np.float32).ravel(), day, 100)
+        assert suspect is not None and "the mean of all days was subtracted" in suspect.evidence
+    noise = np.random.default_rng(12).normal(size=WALK.shape)
+    for honest in (np.sign(trend - np.median(trend)), noise, WALK - WALK.mean(axis=1, keepdims=True)):
+        assert centred_suspect("x", honest.astype(np.float32).ravel(), day, 100) is None
 
 
 def test_as_many_ones_as_minus_ones_are_not_a_scaled_column() -> None:
