@@ -11,7 +11,8 @@ import numpy as np
 
 from atft.evaluation.plausible_ic import plausible_ic
 from atft.probes.finding import FALSE_ALARM, Suspect
-from atft.probes.panel_grid import Cells, Marks
+from atft.probes.panel_grid import Cells, Marks, RowDays, WholeColumn
+from atft.probes.whole_period import is_scaled_by_day
 
 MIN_RUNS = 30
 MAX_REPEATS = 0.2
@@ -20,6 +21,8 @@ NEAR_ROWS = 40
 """Rows to either side in which a price that moves by ticks makes the same step again."""
 MIN_STOCKS_BETWEEN, MIN_SHARE_BETWEEN, TIMES_BENDS = 10, 0.2, 5
 """Stocks, and their share, with values exactly between others, more often than they bend by any one amount."""
+MIN_AT_MEAN, SAMPLED_VALUES = 5, 10_000
+"""Values that are the mean, of one stock or the file; values that are looked at whether they differ."""
 MIN_WARM_UP = 3
 """Days of equal values at a stock's beginning that count as a filled warm-up."""
 
@@ -30,7 +33,7 @@ def fill_suspect(name: str, values: Cells, next_ranks: Cells, present: Marks, co
     ``next_ranks`` are those of the next day's return; the level is divided by ``columns``, all that are probed.
     """
     # Rows of a stock in turn, without the days on which it has none.
-    rows = _rows_in_turn(values, present)
+    rows = rows_in_turn(values, present)
     repeats = rows[1:] == rows[:-1]
     pairs = int((np.isfinite(rows[1:]) & np.isfinite(rows[:-1])).sum())
     if not pairs:
@@ -47,7 +50,7 @@ def interpolation_suspect(name: str, values: Cells, log_return: Cells, present: 
     Straight lines of honest columns are other ones: ages, a mean of prices that stay where they are, equal steps by
     ticks. So a place counts where the price moves, by a step that the stock does not make near by.
     """
-    rows, log_return = _rows_in_turn(values, present).astype(np.float64), _rows_in_turn(log_return, present)
+    rows, log_return = rows_in_turn(values, present).astype(np.float64), rows_in_turn(log_return, present)
     step, size = np.diff(rows, axis=0), np.abs(rows)
     bend = np.abs(np.diff(step, axis=0))
     # To the rounding of float32 numbers.
@@ -76,7 +79,46 @@ def interpolation_suspect(name: str, values: Cells, log_return: Cells, present: 
     )
 
 
-def _rows_in_turn(values: Cells, present: Marks) -> Cells:
+def mean_fill_suspect(name: str, values: Cells, whole: WholeColumn, day: RowDays) -> Suspect | None:
+    """Accuse a column whose gaps were filled with its mean over the whole file, or each stock's over all days.
+
+    A filled mean leaves the mean where it was: the value that stands in for the gaps is still that of all values.
+    """
+    times = int(_at_the_mean(whole[:, None])[0])
+    here = np.isfinite(whole)
+    # A day's own mean is that of the file where days are scaled by themselves.
+    if times and not is_scaled_by_day(whole[here].astype(np.float64), day[here]):
+        return Suspect(name, f"{times:,} values are its mean over the whole file: gaps were filled with it")
+    by_stock = _at_the_mean(values)
+    if (by_stock > 0).sum() < MIN_STOCKS_BETWEEN:
+        return None
+    return Suspect(
+        name,
+        f"{by_stock.sum():,} values of {(by_stock > 0).sum()} stocks are the stock's mean over all days: gaps were "
+        f"filled with it",
+    )
+
+
+def _at_the_mean(table: np.ndarray) -> np.ndarray:
+    """Values of each column of a table that are its mean; 0 where it may be chance, or few values differ."""
+    known = np.isfinite(table)
+    n = known.sum(axis=0)
+    mean = np.where(known, table, 0.0).sum(axis=0, dtype=np.float64) / np.maximum(n, 1)
+    std = np.sqrt(np.where(known, (table - mean) ** 2, 0.0).sum(axis=0) / np.maximum(n, 1))
+    width = float(np.finfo(np.float32).eps) * (4 * np.abs(mean) + std / np.sqrt(np.maximum(n, 1)))
+    near = known & (np.abs(table - mean) <= width)
+    times: np.ndarray = near.sum(axis=0)
+    # Ten times as many as values that vary smoothly have so near to their mean.
+    times[(times < MIN_AT_MEAN + 10 * n * width / np.maximum(std, 1e-300)) | (times > n / 2)] = 0
+    for stock in np.flatnonzero(times):
+        others = table[known[:, stock] & ~near[:, stock], stock]
+        others = others[:: len(others) // SAMPLED_VALUES + 1]
+        if len(np.unique(others)) < 0.5 * len(others):
+            times[stock] = 0
+    return times
+
+
+def rows_in_turn(values: Cells, present: Marks) -> Cells:
     """Values of each stock's rows, moved up over the days on which it has none; NaN at the end."""
     order = np.argsort(~present, axis=0, kind="stable")
     moved = np.take_along_axis(values, order, axis=0)

@@ -13,7 +13,7 @@ from atft.features.survivors import leavers, survivors_text, too_few_leave
 from atft.panel import PanelSchema
 from atft.probes.duplicates import MIN_COLUMNS, RowDigests, duplicate_suspect
 from atft.probes.file_quantiles import file_quantiles_suspect
-from atft.probes.fills import fill_suspect, interpolation_suspect
+from atft.probes.fills import fill_suspect, interpolation_suspect, mean_fill_suspect
 from atft.probes.finding import Finding, Suspect, cannot_tell, conclude_probe
 from atft.probes.future import (
     Futures,
@@ -129,6 +129,7 @@ def _column_findings(
                 "back-filled gaps": (
                     fill_suspect(name, values, futures.next_return, grid.present, count)
                     or interpolation_suspect(name, values, log_return, grid.present)
+                    or mean_fill_suspect(name, values, whole, grid.day_of_row)
                 ),
             }
         for probe, suspect in by_probe.items():

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from scipy.stats import binom, norm, rankdata
 
-from atft.probes.fills import fill_suspect, interpolation_suspect
+from atft.probes.fills import fill_suspect, interpolation_suspect, mean_fill_suspect
 from atft.probes.finding import FALSE_ALARM, Suspect
 from atft.probes.rank_correlations import scaled_ranks, shift_days
 
@@ -233,3 +233,41 @@ def test_columns_that_are_straight_by_nature_and_gaps_of_two_rows_carried_forwar
         carried[row : row + 2] = carried[row - 1]
     for values in (mean, carried):
         assert interpolation_suspect("x", values.astype(np.float32), RETURNS, HERE) is None
+
+
+def mean_evidence(values: np.ndarray) -> str | None:
+    """What is said of gaps that were filled with a mean."""
+    values = values.astype(np.float32)
+    suspect = mean_fill_suspect("x", values, values.ravel(), np.arange(DAYS).repeat(STOCKS))
+    return suspect and suspect.evidence
+
+
+def test_gaps_filled_with_a_mean_of_all_days_are_accused() -> None:
+    level = 3 + WALK + np.arange(DAYS)[:, None] / 10
+    known = np.where(HOLES, np.nan, level)
+    text = mean_evidence(np.where(HOLES, np.nanmean(known), level))
+    assert text == f"{HOLES.sum():,} values are its mean over the whole file: gaps were filled with it"
+    text = mean_evidence(np.where(HOLES, np.nanmean(known, axis=0), level))
+    assert text is not None and text.endswith(
+        f"of {STOCKS} stocks are the stock's mean over all days: gaps were filled with it"
+    )
+
+
+def test_gaps_filled_with_what_the_day_knows_and_days_that_are_scaled_by_themselves_are_not_accused() -> None:
+    level = 3 + WALK + np.arange(DAYS)[:, None] / 10
+    known = np.where(HOLES, np.nan, level)
+    so_far = np.nancumsum(known, axis=0) / np.cumsum(~HOLES, axis=0)
+    z = (known - np.nanmean(known, axis=1, keepdims=True)) / np.nanstd(known, axis=1, keepdims=True)
+    ranks = rankdata(level[:, 1:], axis=1) / 40
+    honest = [
+        level,
+        np.where(HOLES, so_far, level),
+        np.where(HOLES, 0, level),
+        np.where(HOLES, np.nanmean(known, axis=1, keepdims=True), level),
+        np.where(HOLES, 0, z),
+        np.column_stack([ranks, ranks[:, 19]]),
+        np.arange(DAYS)[:, None] % 5 + 0 * level,
+        np.sign(RETURNS),
+    ]
+    for number, values in enumerate(honest):
+        assert mean_evidence(values) is None, number
