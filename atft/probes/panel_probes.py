@@ -19,12 +19,14 @@ from atft.probes.future import (
     Futures,
     future_suspect,
     futures_of,
+    market_return,
     market_suspect,
     neighbour_suspect,
     trailing_return,
     unknown_suspect,
 )
 from atft.probes.label_copies import copy_suspect, filled_label, label_reach, sample_labels
+from atft.probes.own_outcomes import Levels, is_one_number, level_suspect, levels_of, stretch_suspect
 from atft.probes.panel_grid import Cells, PanelGrid, read_grid
 from atft.probes.rank_correlations import MIN_DAYS, scaled_ranks
 from atft.probes.universe import (
@@ -50,6 +52,7 @@ COLUMN_PROBES = {
     "neighbours' future": "average the neighbours' returns up to the day only",
     "market-wide future": "compute the column from rows up to its day",
     "whole-period scaling": "scale with past days only, or per day; atft does that in the cache and the network",
+    "statistics of later days": "compute the statistic from rows up to the day, or from those of the training days",
     "back-filled gaps": "carry values forward, or leave them null",
 }
 """Name of a probe of columns -> what to do about a leak."""
@@ -98,6 +101,10 @@ def _column_findings(
     sample = sample_labels(futures.targets, futures.next_return)
     count, features = len(names), set(grid.columns.features)
     ranged: list[str] = []
+    grouped: list[Levels] = []
+    fixed: list[str] = []
+    simple = np.expm1(log_return)
+    market = market_return(simple, grid.present)
     for name, values, whole in track(grid.whole_columns(names), "probing columns", total=count):
         ranks = scaled_ranks(values, futures.universe)
         if name in features:
@@ -113,6 +120,8 @@ def _column_findings(
                 )
             }
         else:
+            grouped += [levels] if (levels := levels_of(name, whole)) else []
+            fixed += [name] if is_one_number(values) else []
             by_probe = {
                 "future": (
                     future_suspect(name, ranks, futures, count)
@@ -126,6 +135,9 @@ def _column_findings(
                     or file_quantiles_suspect(name, whole, grid.day_of_row, count)
                     or centred_suspect(name, whole, grid.day_of_row, count)
                 ),
+                "statistics of later days": stretch_suspect(
+                    name, values, simple, market, grid.present, count
+                ),
                 "back-filled gaps": (
                     fill_suspect(name, values, futures.next_return, grid.present, count)
                     or interpolation_suspect(name, values, log_return, grid.present)
@@ -136,7 +148,13 @@ def _column_findings(
             suspects[probe].append(suspect)
         suspects["future"].append(unknown_suspect(name, np.isfinite(values), futures, count))
     suspects["whole-period scaling"].append(range_suspect(ranged, len(features)))
-    findings = [conclude_probe(p, suspects[p], looked, remedy) for p, remedy in COLUMN_PROBES.items()]
+    suspects["statistics of later days"] += _level_suspects(grid, grouped, count)
+    texts = dict.fromkeys(COLUMN_PROBES, looked)
+    if fixed:
+        texts["statistics of later days"] += (
+            f"; one number a stock, known on its first day? {', '.join(fixed)}"
+        )
+    findings = [conclude_probe(p, suspects[p], texts[p], remedy) for p, remedy in COLUMN_PROBES.items()]
     if np.isfinite(log_return).any():
         return findings
     blind = (
@@ -146,6 +164,17 @@ def _column_findings(
         cannot_tell(f.probe, blind) if f.verdict == "ok" and f.probe == "neighbours' future" else f
         for f in findings
     ]
+
+
+def _level_suspects(grid: PanelGrid, grouped: Sequence[Levels], columns: int) -> list[Suspect]:
+    """Columns of few values that are mean labels, each with the label that is first found in it."""
+    targets = grid.columns.targets if grouped else ()
+    found: dict[str, Suspect] = {}
+    for label, _, target in grid.whole_columns(targets):
+        for levels in grouped:
+            if suspect := level_suspect(levels, label, target, columns * len(targets)):
+                found.setdefault(levels.name, suspect)
+    return list(found.values())
 
 
 def _label_finding(grid: PanelGrid, futures: Futures) -> Finding:

@@ -17,6 +17,7 @@ PLANTS = {
     "future": pl.col("return_1d").shift(-2).over("code"),
     "label in a column": pl.col("target_5d").exp(),
     "whole-period scaling": pl.col("traded_value") / pl.col("traded_value").max().over("code"),
+    "statistics of later days": pl.col("target_5d").mean().over("sector"),
     "back-filled gaps": pl.col("x_flow").rolling_mean(20).backward_fill().over("code"),
 }
 
@@ -176,3 +177,14 @@ def test_without_returns_neighbours_cannot_be_judged_and_forty_days_are_enough(
         short = {f.probe: f for f in panel_findings(panel, PanelSchema(features=["x_flow"]))}
         assert short["future"].verdict == verdict
     assert short["future"].evidence == "9 columns, 40 days, 54 stocks"
+
+
+def test_a_number_that_never_changes_is_named_for_the_reader(market_rows: pl.DataFrame, planted: Any) -> None:
+    first = pl.col("x_flow").drop_nulls().first().over("code", order_by="date")
+    panel = planted(market_rows, first)
+    found = {f.probe: f for f in panel_findings(panel, PanelSchema(features=["x_planted", "x_move"]))}
+    finding = found["statistics of later days"]
+    assert (
+        finding.verdict == "ok"
+        and "one number a stock, known on its first day? x_planted" in finding.evidence
+    )
