@@ -33,6 +33,7 @@ from atft.probes.universe import (
     MIN_STOCKS,
     dropped_suspect,
     is_static,
+    joins_only,
     last_day_suspect,
     survivor_suspect,
 )
@@ -236,6 +237,9 @@ def _universe_findings(grid: PanelGrid, log_return: Cells) -> list[Finding]:
             f"no stock ever joins or leaves the universe in {len(grid.dates):,} days; if it is a later list, "
         )
         return [cannot_tell(probe, reason + "it knows the survivors", remedy), survivors]
+    if not any(suspects) and joins_only(present, universe):
+        reason = "stocks join the universe, at different ages, and none ever leaves it; if it is a later list with "
+        return [cannot_tell(probe, reason + "the days of joining, it knows the survivors", remedy), survivors]
     return [
         conclude_probe(probe, suspects, "membership changes, by nothing that comes later", remedy),
         survivors,

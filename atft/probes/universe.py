@@ -60,6 +60,19 @@ def is_static(present: Marks, universe: Marks) -> bool:
     return bool((member | other | ~long).all() and member.sum() >= MIN_STOCKS and other.sum() >= MIN_STOCKS)
 
 
+def joins_only(present: Marks, universe: Marks) -> bool:
+    """Whether `MIN_STOCKS` or more join the universe and none leaves it before its last row.
+
+    A least number of rows is such a list too, but one that stocks join at the same age.
+    """
+    before, after = universe[:-1], universe[1:]
+    joins = ~before & after & present[:-1]
+    if (before & ~after & present[1:]).any() or joins.sum() < MIN_STOCKS:
+        return False
+    ages = np.cumsum(present, axis=0)[1:][joins]
+    return bool(np.bincount(ages).max() < len(ages) / 2)
+
+
 def last_day_suspect(
     present: Marks, universe: Marks, columns: Iterable[tuple[str, Cells]], count: int
 ) -> Suspect | None:

@@ -179,6 +179,19 @@ def test_without_returns_neighbours_cannot_be_judged_and_forty_days_are_enough(
     assert short["future"].evidence == "9 columns, 40 days, 54 stocks"
 
 
+def test_today_s_list_with_the_days_of_joining_cannot_be_judged(
+    market_rows: pl.DataFrame, planted: Any
+) -> None:
+    days = market_rows["date"].unique().sort()
+    codes = market_rows["code"].unique().sort()[:30]
+    added = dict(zip(codes, days.gather_every(4), strict=False))
+    since = pl.col("code").replace_strict(added, default=None, return_dtype=pl.Date)
+    rows = market_rows.with_columns(universe=(pl.col("date") >= since).fill_null(False))
+    found = {f.probe: f for f in panel_findings(planted(rows), PanelSchema(features=["x_flow"]))}["universe"]
+    assert found.verdict == "cannot tell"
+    assert "none ever leaves it; if it is a later list with the days of joining" in found.evidence
+
+
 def test_a_number_that_never_changes_is_named_for_the_reader(market_rows: pl.DataFrame, planted: Any) -> None:
     first = pl.col("x_flow").drop_nulls().first().over("code", order_by="date")
     panel = planted(market_rows, first)

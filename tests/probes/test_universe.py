@@ -8,6 +8,7 @@ from atft.probes.finding import FALSE_ALARM, Suspect
 from atft.probes.universe import (
     dropped_suspect,
     is_static,
+    joins_only,
     last_day_suspect,
     leavers,
     survivor_suspect,
@@ -156,3 +157,14 @@ def test_drops_on_days_of_unknown_labels_are_accused_beyond_chance() -> None:
     )
     assert suspect(40, 26, unknown=0.5) is None, "half of all labels are unknown"
     assert suspect(19, 19) is None and suspect(20, 20) is not None
+
+
+def test_a_list_that_stocks_join_at_different_ages_and_never_leave_may_be_a_later_one() -> None:
+    day = np.arange(DAYS)[:, None]
+    added = np.where(np.arange(STOCKS) < 20, np.linspace(20, 120, STOCKS).astype(int), 0)
+    assert joins_only(HERE, HERE & (day >= added)) and not joins_only(HERE, HERE)
+    # As many rows as are asked for, and a list that one stock leaves.
+    assert not joins_only(HERE, HERE & (day >= 30))
+    one_leaves = HERE & (day >= added)
+    one_leaves[130:, 3] = False
+    assert not joins_only(HERE, one_leaves)
