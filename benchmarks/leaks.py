@@ -1,13 +1,14 @@
-"""30 planted leaks, all of which `python -m atft probe` must find, and clean data, on which it must find none.
+"""38 planted leaks, all of which `python -m atft probe` must find, and clean data, on which it must find none.
 
     python benchmarks/leaks.py [--prices FILE] [--real] [--only NAME ...]
 
-Four are published ones: prices over their maximum of the whole period (RSR, StockMixer), a normaliser fitted before
-the split, rows ordered by their label (the sampler that trebled an IC), test rows chosen by their label and padded
-with stale ones. Clean are a simulated market, its noise twin, a market whose stocks leave, features made from a
-slice of ``--prices`` (left out without the file), scores of a ridge, and the pipeline on the first two. Prints what
-found each leak, and both counts; exits 1 unless all are found and nothing clean is accused. Two to three minutes
-on one core. ``--real`` plants the leaks of panels in the features made from prices as well.
+Four are published ones: prices over their maximum of the whole period (RSR, StockMixer), a normaliser fitted
+before the split, rows ordered by their label (the sampler that trebled an IC), test rows chosen by their label and
+padded with stale ones. Clean are a simulated market, its noise twin, a market whose stocks leave, one with honest
+twins of the leaks, features made from a slice of ``--prices`` (left out without the file), scores of a ridge, and
+the pipeline on the first two. Prints what found each leak, and both counts; exits 1 unless all are found and
+nothing clean is accused. Three to four minutes on one core. ``--real`` plants the leaks of panels in the features
+made from prices as well.
 """
 
 import argparse
@@ -144,6 +145,76 @@ def rows_of_training_in_test(frame: pl.DataFrame) -> pl.DataFrame:
     return in_file_order(pl.concat([kept, copies.with_columns(pl.col("date").replace_strict(later))]))
 
 
+def deciles(by: list[str]) -> pl.Expr:
+    """Tenths of the feature's values, of the whole file or of each group."""
+    rank, count = (e.over(by) if by else e for e in (pl.col(FEATURE).rank(), pl.col(FEATURE).count()))
+    return (10 * rank / count).ceil()
+
+
+def with_market(frame: pl.DataFrame) -> pl.DataFrame:
+    """Add the day's mean return, ``market``, known where the stock's is."""
+    mean = pl.col(RETURN).mean().over("date")
+    return frame.with_columns(market=pl.when(pl.col(RETURN).is_not_null()).then(mean))
+
+
+def whole_beta(frame: pl.DataFrame) -> pl.DataFrame:
+    """Add a stock's beta over all days."""
+    beta = (pl.cov(RETURN, "market") / pl.col("market").var()).over("code")
+    return in_file_order(with_market(frame).with_columns(x_planted=beta).drop("market"))
+
+
+def beta_so_far() -> pl.Expr:
+    """A stock's slope on the market's returns up to the day, which vary around 0."""
+    product, square = (
+        (pl.col(name) * pl.col("market")).fill_null(0).cum_sum().over("code", order_by="date")
+        for name in (RETURN, "market")
+    )
+    return product / square
+
+
+def month_volatility() -> pl.Expr:
+    """A stock's volatility of the month, on each day of it."""
+    return pl.col(RETURN).std().over("code", pl.col("date").dt.truncate("1mo"))
+
+
+def holes(share: float) -> pl.Expr:
+    """The feature, of which a share of the values is lost."""
+    lost = pl.int_range(pl.len()).shuffle(seed=5) < share * pl.len()
+    return pl.when(lost).then(None).otherwise(pl.col(FEATURE))
+
+
+def smoothed_price() -> pl.Expr:
+    """A stock's log price, smoothed forwards and then backwards (``filtfilt``)."""
+    forwards = of_price(lambda x: x.ewm_mean(span=10))
+    return forwards.reverse().ewm_mean(span=10).reverse().over("code")
+
+
+def of_price(function: Callable[[pl.Expr], pl.Expr]) -> pl.Expr:
+    """A function of a stock's log price."""
+    return function(pl.col(RETURN).fill_null(0).log1p().cum_sum())
+
+
+def honest_twins(frame: pl.DataFrame) -> pl.DataFrame:
+    """Columns that look like planted ones and know no later day."""
+    month = pl.col("date").dt.truncate("1mo")
+    before = frame.group_by("code", month=month.dt.offset_by("1mo")).agg(x_month=pl.col(RETURN).std())
+    joined = frame.with_columns(month=month).join(before, on=["code", "month"], how="left").drop("month")
+    so_far = pl.col("x_holes").cum_sum() / pl.col("x_holes").is_not_null().cum_sum()
+    twins = with_market(joined.sort("code", "date")).with_columns(
+        x_decile=deciles(["date"]),
+        x_rank=(pl.col(FEATURE).rank() / pl.col(FEATURE).count()).over("date"),
+        x_z=((holes(0.1) - holes(0.1).mean().over("date")) / holes(0.1).std().over("date")).fill_null(0),
+        x_sector=pl.col("sector").cast(pl.Categorical).to_physical().cast(pl.Float32),
+        x_beta=beta_so_far(),
+        x_first=of_stock(FEATURE, lambda x: x.drop_nulls().first()),
+        x_clipped=pl.col(RETURN).clip(-0.05, 0.05),
+        x_smooth=of_price(lambda x: x.ewm_mean(span=10)).over("code", order_by="date"),
+        x_holes=holes(0.1),
+    )
+    filled = pl.col("x_holes").fill_null(so_far.over("code", order_by="date"))
+    return in_file_order(twins.with_columns(x_filled=filled).drop("x_holes", "market"))
+
+
 PANELS: dict[str, tuple[str, Plant]] = {
     "close over its maximum of the whole period (RSR, StockMixer)": (
         "whole-period scaling",
@@ -165,6 +236,29 @@ PANELS: dict[str, tuple[str, Plant]] = {
         "whole-period scaling",
         with_column((pl.col(FEATURE).rank() / pl.col(FEATURE).count()).cast(pl.Float32)),
     ),
+    "deciles of the whole file": ("whole-period scaling", with_column(deciles([]))),
+    "winsorised at percentiles of the whole file": (
+        "whole-period scaling",
+        with_column(pl.col(RETURN).clip(*(pl.col(RETURN).quantile(q, "linear") for q in (0.01, 0.99)))),
+    ),
+    "mean of the whole file subtracted (PCA)": (
+        "whole-period scaling",
+        with_column(pl.col(FEATURE) - pl.col(FEATURE).mean()),
+    ),
+    "beta of the whole period": ("statistics of later days", whole_beta),
+    "sector encoded by its mean label": (
+        "statistics of later days",
+        with_column(pl.col("target_5d").mean().over("sector")),
+    ),
+    "volatility of the month on each of its days": (
+        "statistics of later days",
+        with_column(month_volatility()),
+    ),
+    "gaps filled with the mean of all days": (
+        "back-filled gaps",
+        with_column(holes(0.1).fill_null(holes(0.1).mean())),
+    ),
+    "price smoothed forwards and backwards (filtfilt)": ("future", with_column(smoothed_price())),
     "rows ordered by their label (a sampler)": ("order of the rows", lambda f: f.sort("date", "target_1d")),
     "shift -1": ("future", with_column(of_stock(RETURN, lambda x: x.shift(-1)))),
     "centred rolling mean": (
@@ -406,7 +500,9 @@ def trials(folder: Path, prices: Path, real: bool) -> Iterator[Trial]:
     frame = pl.read_parquet(market).sort("code", "date")
     gone = folder / "leaving.parquet"
     in_file_order(leaving(frame).drop("last")).write_parquet(gone)
-    clean = panels | {"market whose stocks leave": gone}
+    twins = folder / "twins.parquet"
+    honest_twins(frame).write_parquet(twins)
+    clean = panels | {"market whose stocks leave": gone, "honest twins of the leaks": twins}
     if prices.exists():
         clean["features from prices"] = folder / "real.parquet"
         make_real_panel(prices, clean["features from prices"])
