@@ -48,8 +48,8 @@ def preflight(sweep: SweepOptions, seconds: float = MAX_SECONDS) -> str:
     tried = max(0, tried - len(sweep.enqueue))
     at_edges = min(tried, len(edges))
     return (
-        f"preflight: every key does something; {at_edges} of {len(edges)} corners and {tried - at_edges} of "
-        f"{len(inside)} points inside build and step ({time.monotonic() - start:.0f} s)"
+        f"preflight: every key does something; tried {at_edges} of {len(edges)} corners and {tried - at_edges} of "
+        f"{len(inside)} points inside: all build and step ({time.monotonic() - start:.0f} s)"
     )
 
 

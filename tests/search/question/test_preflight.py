@@ -29,7 +29,7 @@ def test_a_valid_sweep_passes_and_leaves_no_file(make_sweep: MakeSweep, tmp_path
     before = sorted(p.name for p in tmp_path.iterdir())
     line = preflight(make_sweep(enqueue=[{LR: 0.02}]), seconds=600)
     assert line.startswith(
-        "preflight: every key does something; 4 of 4 corners and 3 of 3 points inside build and"
+        "preflight: every key does something; tried 4 of 4 corners and 3 of 3 points inside: all build and"
     )
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*before, "sweep.yaml"])
 
@@ -37,7 +37,7 @@ def test_a_valid_sweep_passes_and_leaves_no_file(make_sweep: MakeSweep, tmp_path
 @pytest.mark.usefixtures("few_points")
 def test_what_time_does_not_allow_is_counted(make_sweep: MakeSweep) -> None:
     line = preflight(make_sweep(space={LR: RATE}), seconds=0)
-    assert "; 0 of 2 corners and 0 of 3 points inside" in line
+    assert "; tried 0 of 2 corners and 0 of 3 points inside" in line
     with pytest.raises(InputError, match=r"unknown key 'trainer.max_epoch'"):
         preflight(make_sweep(space={"trainer.max_epoch": {"type": "int", "low": 1, "high": 2}}), seconds=0)
 
