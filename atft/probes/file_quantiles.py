@@ -17,8 +17,9 @@ MAX_BINS = 100
 SAMPLED_VALUES = 10_000
 BY_DAY = 2.0
 """Values by which the bins of a day that was cut by itself differ from an equal share, at most."""
-MAX_OFF = 0.1
-"""Of the file's bins, over what the differences of single days add up to by chance."""
+MAX_OFF, MAX_OFF_CYCLE = 0.1, 0.3
+"""Of the file's bins, over what the differences of single days add up to by chance; at least, of the
+first half's, where the column is no cycle."""
 CLIPPED_SHARES = (0.001, 0.005, 0.01, 0.02, 0.025, 0.05, 0.1)
 """Of the values on either side, that winsorising usually takes."""
 
@@ -50,17 +51,25 @@ def _equal_bins(known: WholeColumn, day: RowDays, level: float) -> str | None:
     differs = by_day - by_day.mean(axis=1, keepdims=True)
     if float(np.median(np.abs(differs).max(axis=1))) <= BY_DAY:
         return None
-    # What is left of the days' differences in the sum, over its size if they were independent.
-    scatter = np.sqrt((differs**2).sum(axis=0))
-    total = differs.sum(axis=0)
-    off = float(((np.abs(total) + 0.5) / np.maximum(scatter, 1e-9)).max())
-    if off > MAX_OFF or (0.8 * off) ** (many - 1) > level:
+    off = _off_equal(differs)
+    # A number that counts up and starts again is even over half of the days too.
+    if (
+        off > MAX_OFF
+        or (0.8 * off) ** (many - 1) > level
+        or _off_equal(differs[: len(differs) // 2]) < MAX_OFF_CYCLE
+    ):
         return None
-    most = np.abs(total).max()
+    most = np.abs(differs.sum(axis=0)).max()
     return (
         f"its {many} values stand in equally many rows of the file ({len(known) / many:,.0f}, to {most:.0f}), but "
         f"not on single days: cut at quantiles of all days"
     )
+
+
+def _off_equal(differs: np.ndarray) -> float:
+    """What is left of the days' differences in their sum, over its size if they were independent."""
+    scatter = np.sqrt((differs**2).sum(axis=0))
+    return float(((np.abs(differs.sum(axis=0)) + 0.5) / np.maximum(scatter, 1e-9)).max())
 
 
 def _clipped(known: WholeColumn, day: RowDays, level: float) -> str | None:

@@ -70,3 +70,9 @@ def test_values_clipped_at_set_bounds_or_within_days_and_ranks_of_days_are_not_a
     noise = by_day(lambda row: np.where(np.isin(row, (row.min(), row.max())), np.sign(row - row.mean()), 0))
     inner = np.where(noise == 0, RNG.uniform(-0.9, 0.9, WALK.shape), noise)
     assert evidence(inner, columns=1) is None
+
+
+@pytest.mark.parametrize("period", [4, 5, 8])
+def test_a_number_that_counts_up_and_starts_again_for_each_stock_is_not_accused(period: int) -> None:
+    offset = np.random.default_rng(1).integers(period, size=STOCKS)
+    assert evidence((np.arange(DAYS)[:, None] + offset) % period) is None
