@@ -26,7 +26,7 @@ def test_a_clean_panel_ends_with_0_and_one_with_a_leak_with_1(
 ) -> None:
     out = tmp_path / "findings.json"
     clean = atft("probe", "--panel", panel, "--features", "[x_flow, x_move]", "--json", out)
-    assert clean.code == 0 and "no leak in 11 probes" in clean.out
+    assert clean.code == 0 and "no leak in 12 probes" in clean.out
     assert json.loads(out.read_text())["leaks"] == 0
     pl.read_parquet(panel).with_columns(x_planted="target_5d").write_parquet(tmp_path / "p.parquet")
     config = tmp_path / "mine.yaml"

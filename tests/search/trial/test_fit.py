@@ -18,6 +18,7 @@ from atft.checkpoint_file import read_checkpoint
 from atft.data.cache import shared_cache
 from atft.errors import InputError
 from atft.runs.run_trainer import RunTrainer
+from atft.search.question.frozen import data_digest
 from atft.search.question.options import SweepOptions
 from atft.search.study.outcome import Outcome
 from atft.search.trial.failures import TrialFailed
@@ -32,8 +33,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::Deprecat
 Make = Callable[..., SweepOptions]
 
 
-def a_trial(sweep: SweepOptions) -> TrialRecord:
-    return TrialRecord(sweep, optuna.create_study(direction="maximize").ask(), lambda: False)
+def a_trial(sweep: SweepOptions, config: dict[str, Any]) -> TrialRecord:
+    study = optuna.create_study(direction="maximize")
+    study.set_user_attr(
+        "data_digest", data_digest(SimpleNamespace(simulate=None, path=config["data"]["panel"]["path"]))
+    )
+    return TrialRecord(sweep, study.ask(), lambda: False)
 
 
 def test_a_runs_final_metrics_are_its_selected_epochs_validation_and_the_metric_that_is_optimised() -> None:
@@ -88,7 +93,7 @@ def test_the_value_is_the_selected_epochs_whatever_the_checkpoint_keeps(
     monkeypatch.setattr(RankingTask, "on_validation_epoch_end", plant)
     config = yaml.safe_load(tiny_run.config.read_text())
     config["trainer"]["max_epochs"], config["checkpoint"] = 3, {"select": "best", **options}
-    trial = a_trial(make_sweep())
+    trial = a_trial(make_sweep(), config)
     assert fit(trial, config, trial.directory) == pytest.approx(planted[epoch])
     assert measured_of(trial.directory / "best_model.ckpt").epoch == epoch
 
@@ -105,7 +110,7 @@ def test_a_trial_begins_with_the_weights_that_its_config_names(
     monkeypatch.setattr(RunTrainer, "fit", stop)
     best = tiny_run.directory / "best_model.ckpt"
     config = yaml.safe_load(tiny_run.config.read_text()) | {"init_from": str(best), "seed_everything": 9}
-    trial = a_trial(make_sweep())
+    trial = a_trial(make_sweep(), config)
     with pytest.raises(InputError, match="seen"):
         fit(trial, config, trial.directory)
     assert torch.equal(begun[0], read_checkpoint(best)["state_dict"]["network.heads.score.weight"])
@@ -117,7 +122,7 @@ def test_the_runs_of_a_process_share_a_cache_and_end_alike(tiny_run: Any, make_s
     config = yaml.safe_load(tiny_run.config.read_text())
     values, opened = [], []
     for name in ("one", "other"):
-        trial = a_trial(make_sweep(study=name))
+        trial = a_trial(make_sweep(study=name), config)
         values.append(fit(trial, config, trial.directory))
         opened.append(shared_cache.cache_info().misses)
     assert values[0] == values[1] and read_receipt(trial.directory).outcome == Outcome.COMPLETE
