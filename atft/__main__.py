@@ -3,10 +3,10 @@
 import sys
 
 from atft import cli
-from atft.allocator import keep_freed_memory
-from atft.garbage import collect_rarely
-from atft.standard_streams import open_closed_streams
-from atft.termination import end_process
+from atft.process.allocator import keep_freed_memory
+from atft.process.garbage import collect_rarely
+from atft.process.standard_streams import open_closed_streams
+from atft.process.termination import end_process
 
 
 def main() -> None:

@@ -17,14 +17,14 @@ from atft.commands.arguments import check_outputs, take_options, with_home
 from atft.commands.from_prices import COMMANDS as FROM_PRICES
 from atft.commands.key_help import COMMANDS as KEYED
 from atft.commands.key_help import ONE_DAY, short_help
-from atft.cores import core_count
-from atft.deferred_imports import defer_imports
 from atft.errors import InputError, RunFailed, clip, nearest, printable
-from atft.lasting_streams import outlast_readers
-from atft.launched import first_of_machine
-from atft.publish import FULL
-from atft.termination import exit_status, how_stopped, terminable
-from atft.threads import cap_threads
+from atft.files.publish import FULL
+from atft.process.cores import core_count
+from atft.process.deferred_imports import defer_imports
+from atft.process.lasting_streams import outlast_readers
+from atft.process.launched import first_of_machine
+from atft.process.termination import exit_status, how_stopped, terminable
+from atft.process.threads import cap_threads
 
 USAGE = """\
 usage: python -m atft COMMAND [--config FILE ...] [--any.key VALUE ...]

@@ -16,7 +16,7 @@ from traceback import extract_tb
 LISTED, LISTED_CHARACTERS = 12, 80
 """Names that a message lists at most, and the characters that they may take."""
 _FRAME_FILE = re.compile(r"\bframe-[0-9a-f]{32}\.parquet\b(?! \()")
-"""What `atft.frames` writes a frame to: a file that its user has never seen."""
+"""What `atft.files.frames` writes a frame to: a file that its user has never seen."""
 
 
 class InputError(ValueError):

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from atft.errors import InputError, clip, nearest, one_line
-from atft.yaml_text import is_inside
+from atft.files.yaml_text import is_inside
 
 MAX_QUOTED = 60
 """Characters of a dotted path in a message."""

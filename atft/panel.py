@@ -14,8 +14,8 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from atft.errors import InputError, closest, counted, nearest
+from atft.files.yaml_text import read_date
 from atft.option_types import check_option_types
-from atft.yaml_text import read_date
 
 MIN_RETURN, MAX_RETURN = -2.0, 1000.0
 """A stock loses at most all; an excess return may be a little lower."""

@@ -18,11 +18,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from atft.allocator import keep_freed_memory
-from atft.cores import core_count
 from atft.errors import InputError, one_line
-from atft.publish import publish_text
-from atft.threads import cap_threads
+from atft.files.publish import publish_text
+from atft.process.allocator import keep_freed_memory
+from atft.process.cores import core_count
+from atft.process.threads import cap_threads
 from benchmarks.run_one import measured
 from benchmarks.speed_rows import BENCHMARKS, MACHINE
 from benchmarks.speed_table import aligned, machine_line, markdown

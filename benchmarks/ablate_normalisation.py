@@ -115,7 +115,7 @@ def cut_slice(panel: Path, folder: Path) -> Path:
     """Write the slice beside the results, or take the one that is there of the same panel and cut."""
     import polars as pl
 
-    from atft.digest import text_digest
+    from atft.files.digest import text_digest
 
     state = panel.stat()
     path = (
@@ -143,7 +143,7 @@ def cut_slice(panel: Path, folder: Path) -> Path:
 def train_once(arguments: list[str], folder: Path, name: str) -> Training:
     """Train as a user would, in a process of its own, or read back what the same arguments and code brought."""
     from atft.callbacks.record.receipt import code_digest
-    from atft.digest import text_digest
+    from atft.files.digest import text_digest
 
     key = text_digest(" ".join([code_digest(), *arguments]))
     kept = folder / "trainings.jsonl"

@@ -29,8 +29,8 @@ from atft.data.graph import GraphOptions
 from atft.features.append import append_prices
 from atft.features.build import build_panel
 from atft.features.options import FeatureOptions
+from atft.files.panel_files import panel_files
 from atft.panel import PanelSchema
-from atft.panel_files import panel_files
 
 OPTIONS = FeatureOptions(min_history_days=60, min_traded_value=1e5, min_close=1.0)
 GRAPH = GraphOptions(k=3, window=20, min_observations=10, sector_k=2)

@@ -13,8 +13,8 @@ from functools import partial
 
 import torch
 
-from atft.allocator import keep_freed_memory
 from atft.nn.feature_encoding import RANK_BOUND, FeatureEncoding
+from atft.process.allocator import keep_freed_memory
 
 PRODUCTS = "matrix products alone"
 

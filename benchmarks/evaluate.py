@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from atft.cores import core_count
 from atft.errors import InputError
-from atft.parquet import table_file
-from atft.threads import pool_threads
+from atft.files.parquet import table_file
+from atft.process.cores import core_count
+from atft.process.threads import pool_threads
 
 HORIZONS = (1, 5, 10, 20)
 DAYS_AT_ONCE = 50

@@ -34,6 +34,7 @@ from atft.callbacks.record.gradient_monitor import GradientMonitor
 from atft.data.loader import LoaderOptions
 from atft.data.split import SplitOptions
 from atft.errors import InputError
+from atft.files.yaml_text import read_mapping
 from atft.losses.options import ObjectiveOptions
 from atft.nn.atft_gat_fan import ATFTGATFAN
 from atft.optim.schedules import WarmupConstant
@@ -41,7 +42,6 @@ from atft.runs.run_trainer import RunTrainer
 from atft.runs.third_parties import third_parties_silenced
 from atft.tasks.day_data import DayData
 from atft.tasks.ranking import RankingTask
-from atft.yaml_text import read_mapping
 from benchmarks.reference_load import LOADS, Load, weekdays, write_cache
 from benchmarks.roofline import flop_per_stock_day
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atft.threads import cap_threads
+from atft.process.threads import cap_threads
 
 if TYPE_CHECKING:
     import numpy as np

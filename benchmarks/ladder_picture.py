@@ -1,13 +1,13 @@
 """The picture of a ladder: RankIC of each rung, and its difference to the reference with 95 % error bars.
 
-An SVG with the colours of `atft.palette` on light and on dark paper, as the reader's scheme says.
+An SVG with the colours of `atft.drawing.palette` on light and on dark paper, as the reader's scheme says.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
-from atft import palette
-from atft.charts import FONT, inline_svg, standalone_svg
+from atft.drawing import palette
+from atft.drawing.charts import FONT, inline_svg, standalone_svg
 from benchmarks.ladder_figures import ALL, MEAN, Figure
 from benchmarks.ladder_rungs import Ladder
 

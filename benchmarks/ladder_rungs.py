@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from atft.commands.shipped_configs import config_path
-from atft.digest import json_digest
 from atft.errors import InputError, listed, nearest
-from atft.publish import publish_json
+from atft.files.digest import json_digest
+from atft.files.publish import publish_json
+from atft.files.yaml_text import is_inside, read_mapping
 from atft.runs.machine_keys import MACHINE_KEYS
 from atft.tasks.baseline_scores import BASELINES
-from atft.yaml_text import is_inside, read_mapping
 
 LADDER_KEYS = ("config", "keys", "seeds", "reference", "mean", "rungs")
 RUNG_KEYS = ("config", "keys", "seeds", "model", "file", "blend", "stack")

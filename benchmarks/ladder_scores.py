@@ -20,7 +20,7 @@ from atft.errors import InputError
 from atft.evaluation.day_measures import measure_scores
 from atft.evaluation.day_ranks import rank_days
 from atft.evaluation.rank_blend import mean_rank
-from atft.parquet import open_parquet, readable
+from atft.files.parquet import open_parquet, readable
 from benchmarks.ladder_rungs import Ladder, Part
 
 LAGS = {0: "target", 1: "target_lag1"}

@@ -40,7 +40,7 @@ from atft.probes.finding import Finding, leaks
 from atft.probes.panel_probes import panel_findings
 from atft.probes.pipeline_probes import pipeline_findings
 from atft.probes.prediction_probes import prediction_findings
-from atft.progress import Progress
+from atft.process.progress import Progress
 from atft.tasks.baseline_scores import fit_baseline
 from atft.tasks.day_data import DayData
 from atft.tasks.panel_source import PanelOptions

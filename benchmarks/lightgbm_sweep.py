@@ -22,9 +22,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from atft.cores import core_count
 from atft.errors import InputError, nearest
-from atft.threads import cap_threads
+from atft.process.cores import core_count
+from atft.process.threads import cap_threads
 
 if TYPE_CHECKING:
     from atft.baselines.lightgbm import BinnedDays, Trees
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def read_grid(path: Path, names: Sequence[str] = ()) -> "dict[str, TreeOptions]":
     """Read the settings by name, or some of them and the default; raises InputError where one cannot be used."""
     from atft.baselines.tree_options import TreeOptions
-    from atft.yaml_text import read_mapping
+    from atft.files.yaml_text import read_mapping
 
     known = TreeOptions.__dataclass_fields__
     grid: dict[str, Any] = {DEFAULT: {}, **read_mapping(path)}
@@ -153,7 +153,7 @@ def fit_fold(
 ) -> None:
     """Read a fold once, then fit, score and write each setting and seed."""
     from atft.baselines.lightgbm import FIXED, bin_days, fit_binned
-    from atft.publish import publish_json
+    from atft.files.publish import publish_json
     from atft.tasks.baseline_scores import stock_days
 
     data.prepare_training()
@@ -204,7 +204,7 @@ def write_scores(
     """Score the days, and write the columns of a predictions file that a comparison reads."""
     from atft.callbacks.record.prediction_writer import day_rows
     from atft.evaluation.predictions import FILE_FORMAT
-    from atft.parquet import table_file
+    from atft.files.parquet import table_file
 
     cache = data.open_cache()
     place.predictions.parent.mkdir(parents=True, exist_ok=True)
@@ -219,7 +219,7 @@ def write_tables(
     options: argparse.Namespace, grid: "Mapping[str, TreeOptions]", parts: "Mapping[str, Sequence[Part]]"
 ) -> None:
     """Print the tables of all settings, and write them with the figures."""
-    from atft.publish import publish_json, publish_text
+    from atft.files.publish import publish_json, publish_text
     from benchmarks.ladder_figures import figures_csv, figures_text, ladder_figures
     from benchmarks.ladder_rungs import Ladder, Rung
     from benchmarks.ladder_scores import ladder_days

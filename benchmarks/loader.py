@@ -18,9 +18,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from atft.allocator import keep_freed_memory
-from atft.cores import core_count
-from atft.threads import cap_threads, pool_threads
+from atft.process.allocator import keep_freed_memory
+from atft.process.cores import core_count
+from atft.process.threads import cap_threads, pool_threads
 
 PASSES = 5
 WARM_PASSES = 3

@@ -17,13 +17,13 @@ from multiprocessing import get_context
 import torch
 from torch import Tensor
 
-from atft.allocator import keep_freed_memory
 from atft.batch import DayBatch, Forecast
 from atft.cross_section import average_ranks, pearson, zscore
 from atft.losses.objective import DayObjective
 from atft.losses.options import ObjectiveOptions
 from atft.losses.terms import TERMS
-from atft.threads import pool_threads
+from atft.process.allocator import keep_freed_memory
+from atft.process.threads import pool_threads
 
 HORIZONS = (1, 5, 10, 20)
 LEVELS = (0.1, 0.5, 0.9)

@@ -16,9 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from atft.allocator import keep_freed_memory
-from atft.cores import core_count
-from atft.threads import pool_threads
+from atft.process.allocator import keep_freed_memory
+from atft.process.cores import core_count
+from atft.process.threads import pool_threads
 
 COPY_MB, FILE_MB, PIECE_MB = 256, 512, 8
 MATRIX_SIZE = 2048

@@ -24,7 +24,7 @@ from typing import Any
 
 import atft
 from atft.errors import InputError
-from atft.threads import cap_threads
+from atft.process.threads import cap_threads
 
 RUNGS = Path(__file__).with_suffix(".yaml")
 
@@ -86,7 +86,7 @@ def climb(options: argparse.Namespace) -> int:
 def write_ladder(options: argparse.Namespace, ladder: Any, days: Any, figures: Any, text: str) -> None:
     """Write the text, the figures as CSV and JSON, and the picture."""
     from atft.callbacks.record.receipt import code_digest
-    from atft.publish import publish_json, publish_text
+    from atft.files.publish import publish_json, publish_text
     from benchmarks.ladder_figures import figures_csv
     from benchmarks.ladder_picture import ladder_picture
 

@@ -29,7 +29,7 @@ from typing import Any
 import polars as pl
 
 import atft
-from atft.publish import published
+from atft.files.publish import published
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOKS = Path(__file__).with_name("nasdaq_test_looks.csv")

@@ -16,11 +16,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from atft.allocator import keep_freed_memory
 from atft.batch import EDGE_FEATURES, DayBatch
 from atft.network import NetworkInputs
 from atft.nn.atft_gat_fan import ATFTGATFAN
-from atft.threads import pool_threads
+from atft.process.allocator import keep_freed_memory
+from atft.process.threads import pool_threads
 
 HORIZONS = (1, 5, 10, 20)
 

@@ -31,10 +31,10 @@ from shutil import which
 from statistics import median
 from typing import Any
 
-from atft.allocator import keep_freed_memory
-from atft.cores import core_count
 from atft.errors import InputError
-from atft.threads import SPIN_COUNT, WAIT_POLICY, cap_threads, pool_threads
+from atft.process.allocator import keep_freed_memory
+from atft.process.cores import core_count
+from atft.process.threads import SPIN_COUNT, WAIT_POLICY, cap_threads, pool_threads
 
 ROOT = Path(__file__).parent.parent
 PEER_PYTHON = ROOT / ".venv-tft" / "bin" / "python"

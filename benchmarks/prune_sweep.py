@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import NamedTuple
 
-from atft.threads import cap_threads
+from atft.process.threads import cap_threads
 
 MOST_EPOCHS = 0.70
 """Share of the unpruned sweep's epochs that a pruned one may take."""

@@ -24,10 +24,10 @@ from atft.callbacks.guards.non_finite import NonFiniteGuard
 from atft.callbacks.guards.spike import SpikeGuard
 from atft.data.graph import GraphOptions
 from atft.data.loader import LoaderOptions
+from atft.files.yaml_text import read_mapping
 from atft.losses.options import ObjectiveOptions
 from atft.nn.atft_gat_fan import ATFTGATFAN
 from atft.tasks.ranking import RankingTask
-from atft.yaml_text import read_mapping
 from benchmarks.meta_run import META, Counting, Counts, train_on_meta
 from benchmarks.reference_load import HORIZONS, LOADS, Load
 

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from atft.allocator import keep_freed_memory
-from atft.threads import cap_threads
+from atft.process.allocator import keep_freed_memory
+from atft.process.threads import cap_threads
 
 EPOCHS = 3
 

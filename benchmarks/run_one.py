@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from atft.errors import InputError
-from atft.threads import cap_threads
+from atft.process.threads import cap_threads
 
 ROOT = Path(__file__).parent.parent
 SPARE_SECONDS = 120.0

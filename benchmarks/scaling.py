@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from atft.allocator import keep_freed_memory
-from atft.threads import cap_threads
+from atft.process.allocator import keep_freed_memory
+from atft.process.threads import cap_threads
 
 DAYS = (400, 1600)
 STOCKS = (500, 2500, 10000)

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from atft.cores import core_count
+from atft.process.cores import core_count
 
 ROOT = Path(__file__).parent.parent
 SETTINGS = {

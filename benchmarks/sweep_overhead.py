@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from atft.threads import cap_threads
+from atft.process.threads import cap_threads
 
 MOST_SECONDS, MOST_MEGABYTES = 0.3, 1.0
 WARM_UP = 5

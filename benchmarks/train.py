@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from atft.allocator import keep_freed_memory
-from atft.threads import cap_threads
+from atft.process.allocator import keep_freed_memory
+from atft.process.threads import cap_threads
 
 COMPARED_STEPS = 36
 """Optimiser steps an epoch of the run that compares monitors."""

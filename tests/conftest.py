@@ -5,7 +5,7 @@ from pathlib import Path
 from jaxtyping import config as shape_checks
 from jaxtyping import install_import_hook
 
-from atft.threads import cap_threads
+from atft.process.threads import cap_threads
 
 # Before any pool is made: with `-n` there are as many processes as cores.
 cap_threads(1)
@@ -254,7 +254,7 @@ class Outcome(NamedTuple):
 @pytest.fixture(scope="session", autouse=True)
 def no_line_for_being_slow() -> None:
     """What a command prints does not depend on the machine: no line because half a minute is over."""
-    from atft.progress import OF_PROCESS
+    from atft.process.progress import OF_PROCESS
 
     OF_PROCESS.due = lambda: False
 

@@ -15,7 +15,7 @@ import pytest
 from atft.errors import InputError
 from atft.evaluation.newey_west import mean_error
 from atft.evaluation.predictions import prediction_rows
-from atft.parquet import table_file
+from atft.files.parquet import table_file
 from benchmarks import ladder_rungs, market_ladder
 from benchmarks.ladder_rungs import Maker, made_rungs, read_ladder
 from benchmarks.ladder_scores import LadderDays, ladder_days, stack_weights

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from atft.errors import InputError
-from atft.threads import SPIN_COUNT, WAIT_POLICY
+from atft.process.threads import SPIN_COUNT, WAIT_POLICY
 from benchmarks.peer_tft import OPENMP_TURNS, peer_python, side_environment
 
 

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from atft.baselines.stock_days import StockDays, check_targets
 from atft.baselines.tree_options import TreeOptions
-from atft.optional import load_optional
-from atft.progress import Progress
+from atft.process.optional import load_optional
+from atft.process.progress import Progress
 
 FIXED: dict[str, Any] = {
     "verbose": -1,

@@ -19,8 +19,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from atft.baselines.ridge import scale_features
 from atft.baselines.stock_days import StockDays, check_targets
-from atft.optional import load_optional
-from atft.progress import Progress
+from atft.process.optional import load_optional
+from atft.process.progress import Progress
 
 SETTINGS: dict[str, Any] = {
     "hidden_layer_sizes": (64, 32),

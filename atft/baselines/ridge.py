@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from atft.baselines.stock_days import StockDays
 from atft.cross_section import rank_normal
 from atft.errors import InputError
-from atft.progress import track
+from atft.process.progress import track
 
 CLIP = 5.0
 """Scaled features are clipped here: least squares would follow the few that reach a thousand."""

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from atft.baselines.lightgbm import Trees
-from atft.digest import read_sealed_json, record_of, sealed_json
 from atft.errors import InputError, one_line
-from atft.optional import load_optional
-from atft.publish import publish_text
+from atft.files.digest import read_sealed_json, record_of, sealed_json
+from atft.files.publish import publish_text
+from atft.process.optional import load_optional
 
 FOLDER, RECORD = "lightgbm", "trees.json"
 FORMAT = 1

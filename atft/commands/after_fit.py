@@ -17,7 +17,7 @@ from atft.data.purge import valid_labels
 from atft.errors import counted
 from atft.evaluation.predictions import read_horizon
 from atft.evaluation.summary import SummaryRow, summarise_predictions
-from atft.publish import publish_text
+from atft.files.publish import publish_text
 from atft.runs.comparison import compare_scorers, comparison_text, trades_until_known
 from atft.runs.scores import write_scores
 from atft.tasks.day_data import DayData

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from atft.errors import InputError, clip
-from atft.output_path import check_no_evidence, check_not_read
+from atft.files.output_path import check_no_evidence, check_not_read
 
 MAX_COUNT = 1000
 WRITTEN = ("--out", "--json", "--alphalens")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from atft.commands.arguments import check_read, own_options, read_count
 from atft.commands.train import build
 from atft.errors import InputError, clip, listed, nearest
-from atft.progress import track
+from atft.process.progress import track
 
 if TYPE_CHECKING:
     from atft.baselines.stock_days import Baseline
@@ -46,10 +46,10 @@ def fit_and_compare(cli: "RankingCLI", model: Any, seeds: Sequence[int]) -> int:
     from atft.baselines.lightgbm import Trees
     from atft.callbacks.record.receipt import code_digest, library_versions
     from atft.commands.after_fit import days_title, named_metrics
-    from atft.digest import text_digest
     from atft.evaluation.predictions import PREDICTIONS
-    from atft.optional import load_optional
-    from atft.publish import publish_json, publish_text
+    from atft.files.digest import text_digest
+    from atft.files.publish import publish_json, publish_text
+    from atft.process.optional import load_optional
     from atft.runs.comparison import comparison_text, measure_baseline
     from atft.runs.run_directory import make_version, next_version
     from atft.tasks.baseline_scores import PACKAGES, fit_baseline
@@ -100,7 +100,7 @@ def write_baseline(
     from atft.callbacks.record.prediction_writer import day_rows
     from atft.data.day_features import day_features
     from atft.evaluation.predictions import FILE_FORMAT
-    from atft.parquet import table_file
+    from atft.files.parquet import table_file
 
     cache = data.open_cache()
     metadata = {f"atft.{k}": v for k, v in digests.items()} | {"atft.data": cache.manifest.digest}

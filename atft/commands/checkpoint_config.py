@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from atft.checkpoint_file import read_checkpoint
 from atft.errors import InputError
+from atft.files.checkpoint_file import read_checkpoint
+from atft.files.yaml_text import DOTTED, mapping_of
 from atft.tasks.checkpoint_match import check_heads_trained
 from atft.tasks.checkpoint_task import find_own_network
-from atft.yaml_text import DOTTED, mapping_of
 
 SECTIONS = (
     "model.network",

@@ -17,7 +17,7 @@ from typing import Any
 from jsonargparse._typehints import is_subclass_or_implements_protocol
 
 from atft.errors import InputError, clip, nearest, one_line
-from atft.yaml_text import DOTTED, is_inside
+from atft.files.yaml_text import DOTTED, is_inside
 
 EXAMPLES = {
     "model.network": "atft.nn.atft_gat_fan.ATFTGATFAN",

@@ -30,7 +30,7 @@ def run(_: str, arguments: Sequence[str]) -> int:
     Raises:
         InputError: a file or an option cannot be used, or the files have no row in common.
     """
-    from atft.progress import Progress
+    from atft.process.progress import Progress
 
     words, options, out = parse_file_arguments(COMMAND, arguments, FORMATS)
     paths = named_files(words)

@@ -34,7 +34,7 @@ from atft.commands.key_tree import (
 from atft.commands.parser_errors import kinds_of, parser_errors
 from atft.commands.shipped_configs import config_path
 from atft.errors import InputError, clip
-from atft.yaml_text import DOTTED, OutOfBounds, dump, load, read_mapping
+from atft.files.yaml_text import DOTTED, OutOfBounds, dump, load, read_mapping
 
 WITH_OWN_KEYS = ("features", "simulate", "sweep")
 """Commands whose keys are theirs alone, so that they take no shipped config."""

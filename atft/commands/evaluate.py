@@ -9,8 +9,8 @@ from atft.commands.file_arguments import FileCommand, parse_file_arguments
 from atft.errors import InputError
 from atft.evaluation.evaluate import evaluate_files
 from atft.evaluation.options import EvaluateOptions
-from atft.output_path import check_not_read
-from atft.progress import Progress
+from atft.files.output_path import check_not_read
+from atft.process.progress import Progress
 
 
 @dataclass(frozen=True)

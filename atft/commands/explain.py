@@ -10,7 +10,7 @@ from atft.commands.arguments import own_options, read_count
 from atft.commands.train import build, load_weights
 from atft.errors import InputError
 from atft.evaluation.importance_file import KIND
-from atft.publish import publish_text, read_json
+from atft.files.publish import publish_text, read_json
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
@@ -71,8 +71,8 @@ def run(_: str, arguments: list[str]) -> int:
     for name in COUNTS:
         if options[name] is not None:
             options[name] = read_count(f"--{name}", options[name])
-    from atft.optional import load_optional
-    from atft.progress import Progress
+    from atft.process.optional import load_optional
+    from atft.process.progress import Progress
 
     load_optional("captum.attr", "explain")  # its absence shows before the panel is read
     checkpoint = find_checkpoint_of(Path(options["run"]))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def run(command: str, arguments: list[str]) -> int:
     """Write the program and its description, and print on what the program was compared with the checkpoint."""
-    from atft.progress import Progress
+    from atft.process.progress import Progress
 
     cli = build(command, arguments)
     kind, checkpoint, out = what_to_export(cli)
@@ -57,8 +57,8 @@ def what_to_export(cli: "RankingCLI") -> tuple[str, Path, Path]:
 def write(cli: "RankingCLI", kind: str, checkpoint: Path, out: Path) -> "Compared":
     """Load the checkpoint, export it and write both files; what was compared."""
     from atft import __version__
-    from atft.digest import text_digest
     from atft.export.checked_program import export_program
+    from atft.files.digest import text_digest
 
     task = cli.model
     load_weights(task, checkpoint)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from atft.commands.arguments import dataclass_of, read_words
 from atft.errors import InputError, nearest
-from atft.output_path import check_table_out
+from atft.files.output_path import check_table_out
 
 
 class FileCommand(NamedTuple):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from atft.commands.arguments import check_one_path, dataclass_of
 from atft.commands.config_keys import parse
 from atft.errors import InputError
-from atft.progress import Progress
+from atft.process.progress import Progress
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser

@@ -69,7 +69,7 @@ def words_of_panel(words: Sequence[str]) -> list[str]:
 def keys_of_words(words: Sequence[str]) -> dict[str, Any]:
     """Dotted keys that the configs among the words set, and then the other words; later ones win."""
     from atft.commands.shipped_configs import config_path
-    from atft.yaml_text import flat_keys, read_mapping, read_value
+    from atft.files.yaml_text import flat_keys, read_mapping, read_value
 
     configs: dict[str, Any] = {}
     others: dict[str, Any] = {}
@@ -88,8 +88,8 @@ def prices_panel(prices: str, words: list[str], horizons: Sequence[int]) -> tupl
     """
     from atft.commands.flat import parse_flat
     from atft.features.prices_panel import panel_of_prices
-    from atft.panel_files import panel_files
-    from atft.progress import Progress
+    from atft.files.panel_files import panel_files
+    from atft.process.progress import Progress
 
     _, options = parse_flat("features", ["--prices", prices, "--out", "-", *words])
     options = replace(options, horizons=sorted({*options.horizons, *horizons}))
@@ -115,8 +115,8 @@ def split_by_share(panel: Path, label_days: int, embargo_days: int) -> dict[str,
     import numpy as np
 
     from atft.data.split import stock_floor
-    from atft.panel_files import panel_files
-    from atft.parquet import open_parquet
+    from atft.files.panel_files import panel_files
+    from atft.files.parquet import open_parquet
 
     ranked = []
     for path in panel_files(panel):

@@ -17,7 +17,7 @@ from jsonargparse._loaders_dumpers import get_yaml_default_loader
 from jsonargparse._typehints import ActionTypeHint
 
 from atft.errors import listed
-from atft.yaml_text import BoundedLoader, dump
+from atft.files.yaml_text import BoundedLoader, dump
 
 # Words and texts that the parser reads or writes by itself mean what they mean in a config.
 _loader: Any = get_yaml_default_loader()  # type: ignore[no-untyped-call]

@@ -7,8 +7,8 @@ scores is named by its checkpoint and its days, or by the user.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from atft.console import plain_console
-from atft.output_path import check_table_out
+from atft.files.output_path import check_table_out
+from atft.process.console import plain_console
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
@@ -22,8 +22,8 @@ def predict_to_file(cli: "RankingCLI", checkpoint: str) -> int:
     Raises:
         InputError: the file cannot be written there, or no day can be scored.
     """
-    from atft.checkpoint_file import read_checkpoint
     from atft.commands.after_fit import write_predictions_of
+    from atft.files.checkpoint_file import read_checkpoint
     from atft.tasks.seen_days import seen_lines
 
     console, out = plain_console(), cli.config.get("out")

@@ -89,7 +89,7 @@ def _probe_files(command: str, arguments: list[str]) -> tuple[list["Finding"], P
     from atft.probes.panel_probes import panel_findings
     from atft.probes.prediction_probes import prediction_findings
     from atft.probes.price_probes import earlier_panel_finding, price_finding
-    from atft.progress import Progress
+    from atft.process.progress import Progress
 
     configs, words = take_options(arguments, "--config")
     # Before the command's own words, which win.
@@ -121,7 +121,7 @@ def _probe_config(arguments: list[str]) -> tuple[list["Finding"], Path | None]:
     from atft.probes.panel_probes import panel_findings
     from atft.probes.pipeline_probes import pipeline_findings
     from atft.probes.price_probes import price_finding
-    from atft.progress import Progress
+    from atft.process.progress import Progress
     from atft.tasks.panel_source import panel_path
 
     taken, words = take_options(arguments, "--json", "--prices")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from atft.errors import InputError
-from atft.publish import disk_errors, read_json
+from atft.files.publish import disk_errors, read_json
 
 HELP = """\
 usage: python -m atft cache --prune [--dry_run] [--data.cache.dir DIR] [--runs DIR ...]
@@ -139,7 +139,7 @@ def _asks_for(config: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:
 
 def _source_of(config: Mapping[str, Any]) -> str | None:
     """Fingerprint of a run's panel as it is now; None where it is gone or simulated."""
-    from atft.panel_files import panel_files, source_fingerprint
+    from atft.files.panel_files import panel_files, source_fingerprint
 
     path = ((config.get("data") or {}).get("panel") or {}).get("path")
     try:
@@ -149,7 +149,7 @@ def _source_of(config: Mapping[str, Any]) -> str | None:
 
 
 def _config(run: Path) -> dict[str, Any]:
-    from atft.yaml_text import read_mapping
+    from atft.files.yaml_text import read_mapping
 
     try:
         return read_mapping(run / "config.yaml")

@@ -11,7 +11,6 @@ from atft.baselines.tree_options import TreeOptions
 from atft.callbacks.curriculum.plan import check_plan, resolve_phases
 from atft.callbacks.curriculum.schedule import PhaseSchedule
 from atft.callbacks.record.run_record import RunRecord
-from atft.checkpoint_file import read_checkpoint
 from atft.commands.class_paths import check_classes, construct, construction_errors
 from atft.commands.config_keys import parse
 from atft.commands.key_help import TRAINING
@@ -19,8 +18,10 @@ from atft.commands.resume import resume_path
 from atft.commands.run_keys import add_run_keys, prepare_help, settle_curriculum
 from atft.data.fold_dates import FoldDates, read_fold_dates
 from atft.errors import InputError, one_line
-from atft.launched import ProcessLayout, torchrun_layout
-from atft.publish import check_folder_name
+from atft.files.checkpoint_file import read_checkpoint
+from atft.files.publish import check_folder_name
+from atft.files.yaml_text import check_written
+from atft.process.launched import ProcessLayout, torchrun_layout
 from atft.runs.pretraining_callbacks import check_pretraining, pretraining_callbacks
 from atft.runs.run_callbacks import FITTING, check_optimizer_trains, check_training, first_callbacks
 from atft.runs.run_directory import make_version, next_version
@@ -32,7 +33,6 @@ from atft.tasks.part_inputs import check_network_inputs
 from atft.tasks.pretraining import Pretraining
 from atft.tasks.pretraining_days import PretrainingDays
 from atft.tasks.ranking import RankingTask
-from atft.yaml_text import check_written
 
 PARSERS: dict[str, LightningArgumentParser] = {}
 """By command, those of this process."""

@@ -6,8 +6,8 @@ from pathlib import Path
 from atft.commands.file_arguments import FileCommand, parse_file_arguments
 from atft.evaluation.evaluate import evaluate_files
 from atft.evaluation.options import EvaluateOptions
-from atft.progress import Progress
-from atft.publish import publish_text
+from atft.files.publish import publish_text
+from atft.process.progress import Progress
 
 COMMAND = FileCommand(
     "report",

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atft.errors import InputError
-from atft.publish import published
-from atft.termination import how_stopped
+from atft.files.publish import published
+from atft.process.termination import how_stopped
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
@@ -40,7 +40,7 @@ def only_conclusion_left(cli: "RankingCLI", checkpoint: str) -> bool:
         InputError: the checkpoint does not match the model or the curriculum, or knows days that the run scores;
             or training was over, and all is written.
     """
-    from atft.checkpoint_file import read_checkpoint
+    from atft.files.checkpoint_file import read_checkpoint
     from atft.runs.resumed_run import all_done, check_resumed
 
     content = read_checkpoint(checkpoint)
@@ -94,7 +94,7 @@ def resume_advice(cli: "RankingCLI") -> Iterator[None]:
 def _after_fit(cli: "RankingCLI") -> str:
     """How a stopped fit goes on: from the file with the most steps of its own and the one that it resumed."""
     from atft.callbacks.record.run_checkpoint import find_checkpoint, measured_of
-    from atft.checkpoint_file import BEST
+    from atft.files.checkpoint_file import BEST
 
     kept = [path for path in (cli.directory / LAST, cli.directory / BEST) if path.is_file()]
     callback, resumed = find_checkpoint(cli.trainer), cli.record.receipt.resumed_from

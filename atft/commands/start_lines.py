@@ -10,8 +10,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from atft.callbacks.guards.early_stopping import EarlyStopping
 from atft.callbacks.record.run_checkpoint import find_checkpoint
 from atft.commands.resume import LAST
-from atft.cores import core_count
 from atft.errors import counted, first_of
+from atft.process.cores import core_count
 from atft.runs.run_directory import version_number
 
 if TYPE_CHECKING:

@@ -9,16 +9,16 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atft.allocator import return_freed_memory
 from atft.commands.arguments import check_read, read_words
 from atft.commands.from_prices import COMMANDS as FROM_PRICES
 from atft.commands.key_help import TRAINING
 from atft.commands.parser_errors import parser_errors
 from atft.commands.pretrain import OVERLOOKED, pretrain
 from atft.commands.resume import keep_last, only_conclusion_left, resume_advice, resume_path
-from atft.console import plain_console
 from atft.errors import InputError
-from atft.garbage import collect_as_usual
+from atft.process.allocator import return_freed_memory
+from atft.process.console import plain_console
+from atft.process.garbage import collect_as_usual
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
@@ -38,7 +38,7 @@ def run(command: str, arguments: list[str]) -> int:
         check_read(arguments, OVERLOOKED, command)
     cli = build(command, arguments)
     from atft.data.loader import lost_workers
-    from atft.progress import Progress
+    from atft.process.progress import Progress
 
     action = {"fit": fit, "pretrain": pretrain, "cache": verify}.get(command, evaluate_checkpoint)
     with lost_workers(), Progress(command) if cli.trainer.is_global_zero else nullcontext():
@@ -78,7 +78,7 @@ def build(
 
 def load_weights(task: "RankingTask", checkpoint: Path) -> None:
     """Set the weights, parts and scaling of a task to those of a checkpoint."""
-    from atft.checkpoint_file import read_checkpoint
+    from atft.files.checkpoint_file import read_checkpoint
 
     content = read_checkpoint(checkpoint)
     task.on_load_checkpoint(content)
@@ -122,7 +122,7 @@ def fit(cli: "RankingCLI") -> int:
 
 def evaluate_checkpoint(cli: "RankingCLI") -> int:
     """Run ``validate``, ``test`` or ``predict`` with a checkpoint."""
-    from atft.checkpoint_file import read_checkpoint
+    from atft.files.checkpoint_file import read_checkpoint
     from atft.tasks.seen_days import seen_lines
 
     console, command = plain_console(), cli.command

@@ -10,7 +10,7 @@ import signal
 import sys
 from functools import partial
 
-from atft.termination import on_parent_exit
+from atft.process.termination import on_parent_exit
 
 
 def child_program() -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from atft.crossval.options import HELP, CrossvalOptions, split_arguments
 from atft.errors import InputError, RunFailed, listed
-from atft.termination import how_stopped
+from atft.process.termination import how_stopped
 
 R = TypeVar("R", bound="PlannedRun")
 
@@ -76,7 +76,7 @@ def cross_validate(plain: bool, options: CrossvalOptions, words: list[str], prog
         threads_of_each,
     )
     from atft.crossval.run_pool import RunPool
-    from atft.file_lock import exclusive
+    from atft.files.file_lock import exclusive
     from atft.runs.run_directory import make_version, next_version
 
     former = None if options.resume is None else read_record(options.resume)
@@ -142,10 +142,10 @@ def conclude_runs(
     from atft.crossval.figures import measure_runs
     from atft.crossval.join import join_folds, join_seeds
     from atft.crossval.results import table_rows, write_results
-    from atft.digest import text_digest
     from atft.evaluation.predictions import PREDICTIONS, check_predictions, read_horizon
-    from atft.progress import Progress
-    from atft.publish import publish_text
+    from atft.files.digest import text_digest
+    from atft.files.publish import publish_text
+    from atft.process.progress import Progress
     from atft.runs.comparison import Comparison, compare_scorers, comparison_text, trades_until_known
     from atft.tasks.kept_trees import keep_trees
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from atft.callbacks.record.receipt import Receipt
 from atft.errors import InputError
+from atft.files.publish import parse_json, publish_json, publish_text
+from atft.files.yaml_text import mapping_of
 from atft.option_types import check_least, check_option_types
-from atft.publish import parse_json, publish_json, publish_text
 from atft.runs.machine_keys import changed_keys
-from atft.yaml_text import mapping_of
 
 RECORD, CONFIG = "crossval.json", "config.yaml"
 VERSION = 1

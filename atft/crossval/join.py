@@ -20,7 +20,7 @@ from atft.crossval.plan import FoldRun
 from atft.errors import InputError
 from atft.evaluation.predictions import FILE_FORMAT
 from atft.evaluation.rank_blend import mean_rank
-from atft.parquet import open_parquet, stream_columns, table_file
+from atft.files.parquet import open_parquet, stream_columns, table_file
 
 ROWS_AT_ONCE = 1 << 15
 KEYS = ["date", "horizon", "code"]

@@ -5,14 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from atft.checkpoint_file import BEST
-from atft.cores import core_count
 from atft.crossval.directory import CONFIG, CrossvalRecord
 from atft.crossval.options import CrossvalOptions
 from atft.crossval.plan import FoldRun
 from atft.crossval.run_state import RunState
 from atft.data.split import Split
 from atft.errors import InputError
+from atft.files.checkpoint_file import BEST
+from atft.process.cores import core_count
 from atft.tasks.day_data import DayData
 
 if TYPE_CHECKING:

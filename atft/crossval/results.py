@@ -24,7 +24,7 @@ from atft.crossval.figures import (
 from atft.crossval.plan import FoldRun
 from atft.crossval.run_state import RunState
 from atft.evaluation.summary import Metrics, SummaryRow
-from atft.publish import publish_json, publish_text
+from atft.files.publish import publish_json, publish_text
 
 CSV, JSON = "folds.csv", "folds.json"
 

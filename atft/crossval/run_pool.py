@@ -18,9 +18,9 @@ from atft.crossval.child_run import LOCK, OUTPUT, ChildRun
 from atft.crossval.plan import PlannedRun
 from atft.crossval.run_state import RunState, read_state
 from atft.errors import InputError, RunFailed, clip
-from atft.file_lock import take_lock
-from atft.progress import Progress, duration
-from atft.termination import Terminated
+from atft.files.file_lock import take_lock
+from atft.process.progress import Progress, duration
+from atft.process.termination import Terminated
 
 TICK_SECONDS = 0.2
 MAX_TRIES = 2

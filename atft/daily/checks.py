@@ -19,7 +19,7 @@ from atft.data.day_checks import quoted
 from atft.data.day_features import day_features
 from atft.data.training_ranges import TrainingRanges, read_ranges
 from atft.errors import InputError, counted, listed
-from atft.publish import publish_json
+from atft.files.publish import publish_json
 
 USUAL_DAYS = 20
 """Trading days before the list's whose median universe is the usual one."""

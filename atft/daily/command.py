@@ -94,8 +94,8 @@ def run(command: str, arguments: Sequence[str]) -> int:
     from atft.daily.day_list import FORMATS, check_rank_by
     from atft.daily.scoring_run import load_run
     from atft.daily.source import source_of
-    from atft.output_path import check_not_among, check_table_out
-    from atft.progress import Progress
+    from atft.files.output_path import check_not_among, check_table_out
+    from atft.process.progress import Progress
 
     options, update = parse_list_options(command, arguments)
     with Progress(command):
@@ -156,7 +156,7 @@ def write_day_list(
     from atft.daily.registry import known_runs, passed_over_lines
     from atft.daily.scoring_run import score_by
     from atft.data.day_checks import find_day
-    from atft.output_path import check_table_out
+    from atft.files.output_path import check_table_out
 
     cache = source.open_cache()
     if options.day is None and last_day is not None and cache.manifest.dates[-1] < last_day:

@@ -12,9 +12,9 @@ from jaxtyping import Float, Float32, Int
 from atft.daily.scorer import DayScores
 from atft.errors import InputError
 from atft.evaluation.plain_table import plain_table, table_text
+from atft.files.parquet import table_file
+from atft.files.publish import publish_text
 from atft.metrics.interval_ends import level_pairs, quantile_column
-from atft.parquet import table_file
-from atft.publish import publish_text
 
 if TYPE_CHECKING:
     import pyarrow

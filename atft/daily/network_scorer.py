@@ -11,11 +11,11 @@ from typing import Any
 import torch
 
 from atft.batch import Forecast
-from atft.checkpoint_file import network_weights, read_checkpoint
 from atft.commands.checkpoint_config import checkpoint_config
 from atft.daily.scorer import DayScores, Scorer, check_universe, feature_indices, sector_names
 from atft.data.blocks import DayBlocks
 from atft.data.cache import DayCache
+from atft.files.checkpoint_file import network_weights, read_checkpoint
 from atft.metrics.interval_ends import calibrated_intervals, level_pairs, read_widths
 from atft.network import Network, NetworkFactory, NetworkInputs, build_network
 from atft.nn.ensemble import ensemble_of

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from atft.daily.checks import AlarmOptions
 from atft.errors import InputError, nearest
+from atft.files.yaml_text import flat_keys, read_date, read_mapping
 from atft.option_types import check_least
-from atft.yaml_text import flat_keys, read_date, read_mapping
 
 ScorerName = Literal["network", "lightgbm", "blend"]
 SCORED_BY = ("run", "ckpt_path", "registry")

@@ -22,9 +22,9 @@ from atft.data.day_checks import days_to_score, history_lines
 from atft.data.fold_dates import read_fold_dates
 from atft.data.split import SplitOptions, period_name
 from atft.evaluation.predictions import FILE_FORMAT
-from atft.output_path import check_table_out
-from atft.parquet import table_file
-from atft.progress import Progress
+from atft.files.output_path import check_table_out
+from atft.files.parquet import table_file
+from atft.process.progress import Progress
 
 LEARNED_FROM = ("train", "val", "gap")
 """Periods whose scores are no forecasts: the scorer has learned from these days, or from labels that reach them."""

@@ -14,10 +14,10 @@ from datetime import date
 from math import isfinite
 from pathlib import Path
 
-from atft.checkpoint_file import BEST
 from atft.crossval.run_state import RunState, read_state
 from atft.errors import InputError
-from atft.publish import publish_text
+from atft.files.checkpoint_file import BEST
+from atft.files.publish import publish_text
 
 RECORD, CONFIG, TABLE = "registry.json", "config.yaml", "registry.csv"
 

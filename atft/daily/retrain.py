@@ -13,9 +13,9 @@ from atft.commands.arguments import own_options, read_count
 from atft.daily.registry import CONFIG, RECORD, registry_states, write_registry_table
 from atft.daily.retrain_plan import DatedRun, RetrainPlan, dated_run, due_dates, make_plan
 from atft.errors import InputError, counted
+from atft.files.publish import parse_json
+from atft.files.yaml_text import read_date
 from atft.option_types import check_least, check_option_types
-from atft.publish import parse_json
-from atft.yaml_text import read_date
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI
@@ -108,7 +108,7 @@ def retrain(options: RetrainOptions, words: list[str], program: Sequence[str]) -
     from atft.crossval.directory import write_record
     from atft.crossval.request import check_many_runs, threads_of_each
     from atft.crossval.run_pool import RunPool
-    from atft.file_lock import exclusive
+    from atft.files.file_lock import exclusive
 
     if not any(word.startswith(("-c", "--config")) for word in words):
         if options.registry is None or not (options.registry / RECORD).is_file():

@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from atft.checkpoint_file import BEST
 from atft.daily.network_scorer import load_network
 from atft.daily.options import ListOptions, config_of_run
 from atft.daily.registry import RECORD as OF_REGISTRY
 from atft.daily.registry import known_runs
 from atft.daily.scorer import Scorer, rank_mean
 from atft.errors import InputError
-from atft.publish import read_json
+from atft.files.checkpoint_file import BEST
+from atft.files.publish import read_json
 
 OF_SEEDS = "crossval.json"
 """File of a directory of fit --seeds, or of crossval."""

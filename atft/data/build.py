@@ -25,14 +25,20 @@ from atft.data.graph_build import build_graph, refresh_indices
 from atft.data.manifest import FORMAT, NAME, CacheRecipe, Manifest, first_records, write_manifest
 from atft.data.panel_index import CALENDAR_KEY, index_panel
 from atft.data.panel_stream import PanelIndex
-from atft.digest import json_digest
 from atft.errors import InputError, listed, nearest
+from atft.files.digest import json_digest
+from atft.files.panel_files import (
+    file_fingerprint,
+    footer_names,
+    joined_fingerprint,
+    panel_files,
+    same_while_read,
+)
+from atft.files.parquet import check_file
+from atft.files.yaml_text import read_date
 from atft.option_types import as_in_config, check_option_types
 from atft.panel import PanelColumns, PanelSchema, further_columns, match, resolve_columns
-from atft.panel_files import file_fingerprint, footer_names, joined_fingerprint, panel_files, same_while_read
-from atft.parquet import check_file
 from atft.trading_days import day_rules
-from atft.yaml_text import read_date
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from atft.cells import find_sorted
 from atft.data.graph import GraphOptions
 from atft.data.graph_build import days_in_window, refresh_indices
 from atft.data.manifest import Manifest, locate_record, read_manifest
@@ -23,7 +22,8 @@ from atft.data.row_finder import RowFinder
 from atft.data.span_copy import SpanCopy
 from atft.data.split import Days
 from atft.errors import InputError, counted
-from atft.progress import track
+from atft.files.cells import find_sorted
+from atft.process.progress import track
 
 MAX_OPEN_CACHES = 8
 """Caches that a process keeps open: a search over graph options would collect them without end."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ParamSpec
 
 from atft.data.cache import DayCache
-from atft.publish import disk_errors
+from atft.files.publish import disk_errors
 
 P = ParamSpec("P")
 ABANDONED_SECONDS = 6 * 3600

@@ -12,8 +12,8 @@ from datetime import date
 import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
-from atft.dates import date_of
 from atft.errors import InputError
+from atft.files.dates import date_of
 from atft.panel import MAX_RETURN, MIN_RETURN, PanelColumns
 
 STD_BOUNDS = (1e-3, 2.0)

@@ -13,12 +13,12 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-from atft.cells import MIN_ROWS_PER_CODE
 from atft.data.cache import DayCache
 from atft.data.fold_dates import FoldDates
 from atft.data.manifest import SECTOR
 from atft.data.split import Days, Split, parse_period
 from atft.errors import InputError, counted, first_of
+from atft.files.cells import MIN_ROWS_PER_CODE
 from atft.panel import day_index
 
 MAX_CONSTANT_SHARE = 0.95

@@ -25,7 +25,7 @@ from atft.data.records import Array, FileRecord, RecordWriter, code_order, encod
 from atft.data.scaling import universe_ranks, universe_zscores
 from atft.errors import InputError
 from atft.panel import PanelColumns
-from atft.progress import track
+from atft.process.progress import track
 
 SCALERS = {"rank": universe_ranks, "zscore": universe_zscores}
 Day = tuple[pa.RecordBatch, dict[str, Any]]

@@ -29,8 +29,8 @@ from atft.data.manifest import (
 from atft.data.panel_index import FIRST, LAST
 from atft.data.panel_stream import PanelIndex
 from atft.data.records import FileRecord
-from atft.dates import DayNumbers, as_day_numbers
 from atft.errors import InputError
+from atft.files.dates import DayNumbers, as_day_numbers
 from atft.panel import PanelColumns
 
 MAX_CANDIDATES = 16

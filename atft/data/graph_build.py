@@ -28,7 +28,7 @@ from atft.data.records import (
     fixed_lists,
 )
 from atft.data.split import Days
-from atft.progress import track
+from atft.process.progress import track
 
 FIRST_MONDAY = np.datetime64("1970-01-05")
 

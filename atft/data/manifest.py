@@ -14,8 +14,8 @@ import numpy as np
 from jaxtyping import Bool
 
 from atft.data.records import FileRecord
-from atft.digest import read_sealed_json, record_of, sealed_json
 from atft.errors import InputError
+from atft.files.digest import read_sealed_json, record_of, sealed_json
 
 FORMAT = 7
 """Raised whenever the files' meaning changes: an older cache is then built again, never misread."""

@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from atft.data.manifest import SourceFile
 from atft.data.panel_stream import PanelIndex, day_numbers, read_batches
-from atft.dates import EPOCH, DayNumbers, as_dates, as_day_numbers
 from atft.errors import InputError
+from atft.files.dates import EPOCH, DayNumbers, as_dates, as_day_numbers
 from atft.panel import PanelColumns
 from atft.trading_days import find_trading_days
 

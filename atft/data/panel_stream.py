@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from atft.cells import CellRange, read_codes, read_flags, read_numbers, read_sectors
 from atft.data.manifest import SourceFile
-from atft.dates import DayNumbers, DayReader
 from atft.errors import InputError
+from atft.files.cells import CellRange, read_codes, read_flags, read_numbers, read_sectors
+from atft.files.dates import DayNumbers, DayReader
+from atft.files.parquet import open_parquet, stream_columns
 from atft.panel import PanelColumns
-from atft.parquet import open_parquet, stream_columns
 
 MAX_UNSORTED_FILES = 256
 """Temporary files that are open at once, whatever the panel's size."""

@@ -18,7 +18,7 @@ from atft.data.blocks import DayBlocks
 from atft.data.joined_days import join_days
 from atft.data.records import Array
 from atft.data.resident_panel import ResidentPanel
-from atft.progress import track
+from atft.process.progress import track
 
 
 def take(values: Tensor, index: Tensor) -> Tensor:

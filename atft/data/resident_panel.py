@@ -24,7 +24,7 @@ from atft.data.cache import DayCache
 from atft.data.purge import RowPurge, valid_labels
 from atft.data.records import NO_INDEX, Array
 from atft.data.split import Days
-from atft.progress import track
+from atft.process.progress import track
 
 ROW_BYTES = 32 << 20
 """Of the days that are copied to the device at once, about."""

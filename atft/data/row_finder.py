@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Bool, Int, Int64
 
-from atft.cells import find_sorted
+from atft.files.cells import find_sorted
 
 MAX_CODES_PER_STOCK = 8
 """Codes for each stock asked for, above which rows are found by a search."""

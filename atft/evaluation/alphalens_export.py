@@ -14,7 +14,7 @@ from atft.evaluation.day_measures import decile_numbers, without_thin_days
 from atft.evaluation.day_ranks import over_blocks, rank_days
 from atft.evaluation.options import EvaluateOptions
 from atft.evaluation.score_rows import DenseHorizon, dense_horizon, read_context, read_scores
-from atft.publish import published
+from atft.files.publish import published
 
 if TYPE_CHECKING:
     import pandas

@@ -1,8 +1,9 @@
 """Read a table of stocks and days that any program wrote: Parquet, CSV (gzip too) or JSON lines.
 
 A column is found by its role: by our name for it, in any case, or by a usual alias of other tools. Dates, codes
-and numbers are read by the rules of prices and panels (`atft.dates`, `atft.cells`), and dates also as YYYYMMDD.
-Only columns that have a role are read; a batch at a time becomes arrays, so that texts never fill the memory.
+and numbers are read by the rules of prices and panels (`atft.files.dates`, `atft.files.cells`), and dates also as
+YYYYMMDD. Only columns that have a role are read; a batch at a time becomes arrays, so that texts never fill the
+memory.
 """
 
 import re
@@ -15,13 +16,21 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from atft.cells import CellRange, no_number, read_codes, read_names, read_numbers, read_sectors, sorted_texts
-from atft.csv_text import csv_batches, csv_delimiter, csv_fields, csv_file
-from atft.dates import DayReader
 from atft.errors import InputError, check_unique, clip, listed, one_line
 from atft.evaluation.predictions import PREDICTIONS
-from atft.panel_files import files_of_folder, files_of_glob
-from atft.parquet import check_file, open_parquet, stream_columns
+from atft.files.cells import (
+    CellRange,
+    no_number,
+    read_codes,
+    read_names,
+    read_numbers,
+    read_sectors,
+    sorted_texts,
+)
+from atft.files.csv_text import csv_batches, csv_delimiter, csv_fields, csv_file
+from atft.files.dates import DayReader
+from atft.files.panel_files import files_of_folder, files_of_glob
+from atft.files.parquet import check_file, open_parquet, stream_columns
 
 ALIASES = {
     "date": ("datetime", "day", "timestamp", "time", "trade_date", "trading_date", "as_of"),

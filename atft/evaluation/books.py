@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from atft.cells import find_sorted
 from atft.day_series import Series
 from atft.errors import counted
 from atft.evaluation.day_measures import spread_positions
 from atft.evaluation.day_ranks import over_blocks, rank_days
 from atft.evaluation.predictions import HorizonScores, Scores
+from atft.files.cells import find_sorted
 
 GROSS_VALUE = 2.0
 """Long and short side together."""

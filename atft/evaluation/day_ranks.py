@@ -13,7 +13,7 @@ from jaxtyping import Bool, Int
 from numpy.typing import NDArray
 
 from atft.evaluation.predictions import Mask, Scores
-from atft.threads import pool_threads
+from atft.process.threads import pool_threads
 
 DAYS_PER_BLOCK = 32
 """Some 4,000 stocks of so many days, and what is made of them, stay in the processor's cache."""
@@ -113,7 +113,7 @@ def in_blocks(
 ) -> dict[K, NDArray[Any]]:
     """Call a function of some days' tables on blocks of days, and join what it returns for each day.
 
-    Blocks are measured at the same time by as many threads as `atft.threads.pool_threads` says.
+    Blocks are measured at the same time by as many threads as `atft.process.threads.pool_threads` says.
     """
 
     def part(first: int) -> Mapping[K, NDArray[Any]]:

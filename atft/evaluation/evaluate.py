@@ -22,8 +22,8 @@ from atft.evaluation.options import EvaluateOptions
 from atft.evaluation.predictions import PREDICTIONS
 from atft.evaluation.result import Evaluation, FileCoverage, FileEvaluation, HorizonEvaluation
 from atft.evaluation.score_rows import ScoreRows, dense_horizon, read_context, read_scores
-from atft.progress import Progress
-from atft.publish import read_json
+from atft.files.publish import read_json
+from atft.process.progress import Progress
 
 MIN_UNKNOWN = 0.0005
 """Share of the books' value without a return from which a note says so: what is shown as 0.1 %."""

@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from atft.evaluation.figures import FIGURES
 from atft.evaluation.result import Evaluation, FileEvaluation, HorizonEvaluation
-from atft.parquet import table_file
-from atft.publish import publish_text
+from atft.files.parquet import table_file
+from atft.files.publish import publish_text
 
 FORMAT = 1
 """Of evaluation.json: raised where a reader of the former one would read something wrong."""

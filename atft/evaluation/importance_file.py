@@ -9,9 +9,9 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from atft.digest import file_digest
+from atft.files.digest import file_digest
+from atft.files.publish import parse_json
 from atft.option_types import check_option_types
-from atft.publish import parse_json
 
 NAME = "importance.json"
 KIND = "explains"

@@ -6,7 +6,7 @@ from io import StringIO
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from atft.console import plain_console
+from atft.process.console import plain_console
 
 if TYPE_CHECKING:
     from rich.table import Table

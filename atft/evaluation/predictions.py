@@ -43,7 +43,7 @@ FILE_FORMAT: dict[str, Any] = {
     # Numbers hardly repeat within a day: dictionaries of them take two fifths of the time and make larger files.
     "use_dictionary": [name for name, kind in (REQUIRED | OPTIONAL).items() if kind == "string"],
 }
-"""Options of `atft.parquet.table_file` for a predictions file that is written day by day."""
+"""Options of `atft.files.parquet.table_file` for a predictions file that is written day by day."""
 PREDICTIONS = "predictions.parquet"
 """The file's name in the directory of a run, a baseline or a cross-validation."""
 Scores = Float[np.ndarray, "days stocks"]
@@ -121,7 +121,7 @@ def check_predictions(path: str | Path) -> dict[str, str]:
 
     Raises InputError where it is missing or unreadable, lacks a column or has one of another type.
     """
-    from atft.parquet import check_file, open_parquet
+    from atft.files.parquet import check_file, open_parquet
 
     path = Path(path)
     if not path.is_file():
@@ -202,7 +202,7 @@ def table_horizon(table: Any, horizon: int, split: str | None, where: str) -> Ho
 
 def _dense(table: Any, horizon: int, path: str | Path) -> HorizonScores:
     """Rows of one horizon as dense arrays over their own days and stocks."""
-    from atft.cells import sorted_texts
+    from atft.files.cells import sorted_texts
 
     dates, day = np.unique(table["date"].to_numpy(), return_inverse=True)
     codes, stock = sorted_texts(table["code"])
@@ -233,7 +233,7 @@ def laid_out(values: NDArray[Any], cell: NDArray[np.int64], shape: tuple[int, in
 def _read(path: str | Path, columns: list[str], filters: list[Any] | None = None) -> Any:
     import pyarrow.parquet as pq
 
-    from atft.parquet import readable
+    from atft.files.parquet import readable
 
     with readable(Path(path)):
         table = pq.read_table(path, columns=columns, filters=filters, page_checksum_verification=True)

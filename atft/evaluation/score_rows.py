@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from atft.cells import check_codes, find_sorted
 from atft.day_series import MAX_HORIZON
 from atft.errors import InputError, listed
 from atft.evaluation.any_file import ALIASES, KEYS, MEMBER_KEYS, FileRows, read_rows
 from atft.evaluation.predictions import HorizonScores, Mask, Scores, laid_out
 from atft.evaluation.rank_blend import mean_rank
+from atft.files.cells import check_codes, find_sorted
 
 IDENTITY = ("horizon", *MEMBER_KEYS, "causal", "score")
 """Numbers that say which row it is, and are no context."""

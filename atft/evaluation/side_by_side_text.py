@@ -15,7 +15,7 @@ from atft.evaluation.intervals import Interval
 from atft.evaluation.null_controls import CONTROLS
 from atft.evaluation.plain_table import RANDOM, plain_table, signed, table_text
 from atft.evaluation.side_by_side import BLEND, ComparedHorizon, ComparedScorer, SideBySide
-from atft.publish import published
+from atft.files.publish import published
 
 if TYPE_CHECKING:
     from rich.table import Table

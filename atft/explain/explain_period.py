@@ -15,13 +15,13 @@ from torch import Tensor
 
 from atft.batch import DayBatch
 from atft.cross_section import spearman
-from atft.digest import file_digest
 from atft.evaluation.importance_file import FeatureImportance, Importance
 from atft.explain.integrated_gradients import attribute
 from atft.explain.median_stock import median_window
 from atft.explain.one_day import days_to_explain, horizon_index
 from atft.explain.stock_score import differentiable_score, evaluating
-from atft.progress import track
+from atft.files.digest import file_digest
+from atft.process.progress import track
 from atft.tasks.day_data import DayData
 from atft.tasks.part_inputs import check_network_inputs
 from atft.tasks.ranking import RankingTask

@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from atft.errors import InputError
-from atft.optional import load_optional
+from atft.process.optional import load_optional
 
 MIN_STEPS, MAX_STEPS = 32, 1024
 MAX_GAP, MAX_GAP_OF_PARTS = 0.01, 0.0001

@@ -6,9 +6,9 @@ from datetime import date
 from atft.data.day_checks import days_to_score, find_day
 from atft.data.scaling import evenly_spaced
 from atft.errors import InputError, closest, counted
+from atft.files.yaml_text import read_date
 from atft.tasks.day_data import DayData
 from atft.tasks.ranking import RankingTask
-from atft.yaml_text import read_date
 
 
 def horizon_index(task: RankingTask, horizon: int | None) -> int:

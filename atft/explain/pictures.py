@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from atft import charts, palette
+from atft.drawing import charts, palette
+from atft.drawing.page import clipped
 from atft.evaluation.importance_file import Importance
 from atft.explain.explanation_text import days_ahead
 from atft.explain.stock_explanation import FeaturePart, StockExplanation
-from atft.page import clipped
 from atft.tear_sheet.importance_chart import importance_bars
 
 WIDTH, ROW, TOP, BOTTOM, GAP, CHARACTER = 860, 23, 58, 50, 40, 7.3

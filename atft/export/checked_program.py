@@ -15,7 +15,7 @@ from atft.export.description import describe, json_text, plain
 from atft.export.formats import load_program, runtime_name, write_program
 from atft.export.one_day import OneDay, input_names, inputs_of_day, trace_inputs
 from atft.export.parity import TOLERANCE, days_to_compare, difference_of
-from atft.publish import publish_text, published
+from atft.files.publish import publish_text, published
 from atft.tasks.day_data import DayData
 from atft.tasks.ranking import RankingTask
 

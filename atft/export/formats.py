@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from atft.export.one_day import OneDay, dynamic_shapes, exporting
-from atft.optional import load_optional
+from atft.process.optional import load_optional
 
 FORMATS = ("pt2", "onnx")
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from atft.dates import as_dates, date_of
 from atft.errors import InputError, counted, nearest
 from atft.features.append_report import AppendReport, report_append
 from atft.features.build import checked_prices, write_blocks, write_folder
@@ -57,6 +56,7 @@ from atft.features.price_store import (
 from atft.features.prices import PriceGrid, on_grid, read_prices
 from atft.features.row_checks import check_rows
 from atft.features.variation import flat_features
+from atft.files.dates import as_dates, date_of
 from atft.trading_days import TradingDays
 
 CORRECTIONS = ("error", "rebuild", "rescale")

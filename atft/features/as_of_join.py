@@ -16,15 +16,15 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Int
 
-from atft.cells import CellRange, read_codes
-from atft.dates import DayNumbers, DayReader
 from atft.errors import InputError, counted, first_of, nearest
 from atft.features.known_rows import BATCH_ROWS, JoinOptions, month_end_warning, read_known_rows
-from atft.output_path import check_not_among, check_not_read, check_panel_out
-from atft.panel_files import panel_files
-from atft.parquet import open_parquet, stream_columns, table_file
-from atft.progress import track
-from atft.yaml_text import read_date
+from atft.files.cells import CellRange, read_codes
+from atft.files.dates import DayNumbers, DayReader
+from atft.files.output_path import check_not_among, check_not_read, check_panel_out
+from atft.files.panel_files import panel_files
+from atft.files.parquet import open_parquet, stream_columns, table_file
+from atft.files.yaml_text import read_date
+from atft.process.progress import track
 
 
 @dataclass(frozen=True)

@@ -45,9 +45,9 @@ from atft.features.variation import day_variation, flat_features
 from atft.features.volatility import volatility_features
 from atft.features.volume import price_volume_features, volume_features
 from atft.features.windows import Grid, Series
-from atft.output_path import check_not_read, check_panel_out
-from atft.panel_files import FOLDER_LIST
-from atft.progress import track
+from atft.files.output_path import check_not_read, check_panel_out
+from atft.files.panel_files import FOLDER_LIST
+from atft.process.progress import track
 
 FAMILIES: tuple[Callable[[History], Iterator[tuple[str, Series]]], ...] = (
     return_features,

@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32, Float64, Int32, Int64
 
-from atft.dates import as_dates, as_day_numbers
 from atft.features.exchange_sessions import session_line
 from atft.features.options import FeatureOptions
 from atft.features.price_dialects import PRICES
 from atft.features.prices import EMPTY, PriceGrid
+from atft.files.dates import as_dates, as_day_numbers
 from atft.trading_days import TradingDays, find_trading_days, usual_weekdays
 
 _EARLY = (

@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Int
 
-from atft.cells import CellRange, is_text, read_codes, read_numbers
-from atft.csv_text import csv_batches, csv_delimiter, csv_fields, csv_file
-from atft.dates import DayNumbers, DayReader, date_of
 from atft.errors import InputError, check_unique, counted, nearest
+from atft.files.cells import CellRange, is_text, read_codes, read_numbers
+from atft.files.csv_text import csv_batches, csv_delimiter, csv_fields, csv_file
+from atft.files.dates import DayNumbers, DayReader, date_of
+from atft.files.parquet import open_parquet, stream_columns
 from atft.option_types import check_least, check_option_types
 from atft.panel import match
-from atft.parquet import open_parquet, stream_columns
 
 BATCH_ROWS = 131_072
 MAX_MONTH_END_SHARE = 0.9

@@ -97,7 +97,7 @@ def panel_file(out: Path) -> Iterator[Callable[[Mapping[str, Any], np.ndarray], 
     The function takes the columns of some whole days after all days before, Arrow or NumPy arrays in file order
     (a float that is not finite becomes null, the one way to say unknown), and the day of each row, ascending.
     """
-    from atft.parquet import table_file
+    from atft.files.parquet import table_file
 
     with table_file(out, **PARQUET_OPTIONS) as append:
 

@@ -18,14 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from atft.digest import file_digest, read_sealed_json, record_of, sealed_json
 from atft.errors import InputError
 from atft.features.options import FeatureOptions
 from atft.features.panel_file import PARQUET_OPTIONS, day_groups, panel_table
-from atft.file_lock import exclusive
-from atft.panel_files import FOLDER_LIST
-from atft.parquet import readable, table_file
-from atft.publish import publish_text
+from atft.files.digest import file_digest, read_sealed_json, record_of, sealed_json
+from atft.files.file_lock import exclusive
+from atft.files.panel_files import FOLDER_LIST
+from atft.files.parquet import readable, table_file
+from atft.files.publish import publish_text
 
 FORMAT = 4
 """Raised whenever the bits of a feature, or the meaning of a file here, change: such a panel is built again."""

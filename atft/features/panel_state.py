@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int32
 
-from atft.dates import as_dates, as_day_numbers, date_of
 from atft.errors import InputError
 from atft.features.calendar import DateCounts
 from atft.features.checked_prices import REACH_DAYS, VALUE_DAYS, Carried, CheckedDays, CheckedPrices
@@ -25,7 +24,8 @@ from atft.features.options import FeatureOptions
 from atft.features.panel_folder import FolderFile, check_listed, name_by_content
 from atft.features.prices import EMPTY, PriceGrid, on_grid
 from atft.features.splits import USUAL_DAYS, StockSplit
-from atft.publish import published
+from atft.files.dates import as_dates, as_day_numbers, date_of
+from atft.files.publish import published
 
 
 def tail_days(options: FeatureOptions) -> int:

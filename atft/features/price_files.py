@@ -14,12 +14,12 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from atft.csv_text import NO_TEXT, csv_batches, csv_delimiter, csv_fields, csv_file
 from atft.errors import InputError
 from atft.features.price_dialects import IGNORED, LEVELS, MIN_WIDE_CODES, PLAIN, PRICE_OF, Layout, layout_of
 from atft.features.price_names import plain_name
-from atft.panel_files import files_of_glob, is_hidden
-from atft.parquet import open_parquet, stream_columns
+from atft.files.csv_text import NO_TEXT, csv_batches, csv_delimiter, csv_fields, csv_file
+from atft.files.panel_files import files_of_glob, is_hidden
+from atft.files.parquet import open_parquet, stream_columns
 
 SUFFIXES = (".csv", ".txt", ".tsv", ".csv.gz", ".txt.gz", ".tsv.gz", ".parquet", ".pq")
 BATCH_CELLS = 2_097_152

@@ -11,8 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from atft.cells import CellRange, first_true, read_codes, read_numbers, read_sectors, sorted_texts
-from atft.dates import DayReader, date_of
 from atft.errors import InputError, check_unique, counted, first_of, listed
 from atft.features.price_dialects import (
     ADJUSTED,
@@ -25,6 +23,8 @@ from atft.features.price_dialects import (
 )
 from atft.features.price_files import PriceFile, other_files, price_files
 from atft.features.price_names import code_of_file, plain_name
+from atft.files.cells import CellRange, first_true, read_codes, read_numbers, read_sectors, sorted_texts
+from atft.files.dates import DayReader, date_of
 
 MAX_REPEATED_SHARE = 0.25
 """Rows that repeat a date: above it they are of several stocks, whose codes no column is known to have."""
@@ -59,9 +59,9 @@ class _Part(NamedTuple):
 def read_price_rows(path: Path, columns: Mapping[str, str]) -> PriceRows:
     """Read the rows of all files at a path.
 
-    Dates, codes and numbers are read as `atft.dates` and `atft.cells` say. Where there is an adjusted close, it is
-    the close; open, high and low are multiplied by adjusted close / close, and the volume is divided by it, so that
-    close times volume stays what was traded. Cells of a wide table without any price are no rows.
+    Dates, codes and numbers are read as `atft.files.dates` and `atft.files.cells` say. Where there is an adjusted
+    close, it is the close; open, high and low are multiplied by adjusted close / close, and the volume is divided
+    by it, so that close times volume stays what was traded. Cells of a wide table without any price are no rows.
 
     Args:
         columns: role -> column, of `price_dialects.ROLES`, for what no dialect has; case is ignored.

@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from atft.cells import sorted_texts
-from atft.dates import as_dates
 from atft.errors import InputError, counted
 from atft.features.panel_folder import FolderFile, read_table, write_table
 from atft.features.price_dialects import PRICES
 from atft.features.prices import EMPTY, PriceGrid, on_grid
+from atft.files.cells import sorted_texts
+from atft.files.dates import as_dates
 
 
 def write_prices(

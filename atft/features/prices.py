@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int32
 
-from atft.cells import check_codes
-from atft.dates import as_dates
 from atft.errors import InputError, counted, first_of
 from atft.features.options import FeatureOptions
 from atft.features.price_dialects import PRICES
 from atft.features.price_rows import read_price_rows
 from atft.features.windows import Grid
+from atft.files.cells import check_codes
+from atft.files.dates import as_dates
 
 RANGE_TOLERANCE = 0.02
 """Of an open or close this far outside [low, high], the row's prices are not on one split basis."""

@@ -8,13 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 import atft.features
-from atft.digest import file_digest, json_digest
 from atft.features.build import PanelReport, build_panel
 from atft.features.options import FeatureOptions
 from atft.features.price_files import price_files
-from atft.panel_files import FOLDER_LIST
+from atft.files.digest import file_digest, json_digest
+from atft.files.panel_files import FOLDER_LIST
 
-READERS = ("cells.py", "csv_text.py", "dates.py", "parquet.py", "trading_days.py")
+READERS = ("files/cells.py", "files/csv_text.py", "files/dates.py", "files/parquet.py", "trading_days.py")
 """Modules beside those of features that decide which days, stocks and numbers the files of prices have."""
 
 

@@ -9,8 +9,8 @@ from zlib import crc32
 
 import numpy as np
 
-from atft.digest import json_digest
 from atft.errors import InputError
+from atft.files.digest import json_digest
 from atft.option_types import check_least, check_option_types
 
 FORMAT = 1

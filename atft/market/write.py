@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from atft.files.output_path import check_panel_out
 from atft.market.options import PARTS, MarketOptions, market_columns, market_digest
 from atft.market.series import Array
 from atft.market.simulate import Market, simulate_market
-from atft.output_path import check_panel_out
 
 ROWS_PER_GROUP = 20_000
 
@@ -81,7 +81,7 @@ def write_market(out: Path, options: MarketOptions) -> MarketReport:
 def _write(out: Path, market: Market, oracle_ic: dict[int, float]) -> None:
     import pyarrow as pa
 
-    from atft.parquet import table_file
+    from atft.files.parquet import table_file
 
     names = market_columns(market.options)
     special = {"date": pa.date32(), "code": pa.string(), "sector": pa.string(), "universe": pa.bool_()}

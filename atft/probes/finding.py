@@ -11,7 +11,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Literal
 
-from atft.publish import publish_text
+from atft.files.publish import publish_text
 
 FALSE_ALARM = 1e-3
 """Probability that a probe accuses a file without a leak, all of the file's columns, lags and horizons together."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from atft.errors import InputError, first_of
 from atft.probes.finding import Suspect
 from atft.probes.pipeline_slice import CHANGES, change_after
-from atft.progress import track
+from atft.process.progress import track
 from atft.tasks.day_data import DayData
 from atft.tasks.network_check import ZERO_INIT_NOISE
 from atft.tasks.ranking import RankingTask

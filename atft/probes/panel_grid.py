@@ -15,11 +15,11 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Float, Int
 
-from atft.cells import MIN_ROWS_PER_CODE, sorted_texts
 from atft.data.panel_stream import day_numbers, read_batches
 from atft.errors import InputError
+from atft.files.cells import MIN_ROWS_PER_CODE, sorted_texts
+from atft.files.panel_files import footer_names, panel_files
 from atft.panel import PanelColumns, PanelSchema, resolve_columns
-from atft.panel_files import footer_names, panel_files
 
 MAX_STOCKS = 400
 """Stocks that are read of a larger panel."""

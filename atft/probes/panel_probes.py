@@ -45,7 +45,7 @@ from atft.probes.whole_period import (
     stock_scaling_suspect,
 )
 from atft.probes.windows_ahead import market_window_suspect, window_suspect
-from atft.progress import track
+from atft.process.progress import track
 
 COLUMN_PROBES = {
     "future": "compute the column, nulls too, from rows up to its day; leave it out until then (exclude)",

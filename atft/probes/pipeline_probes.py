@@ -9,7 +9,7 @@ from atft.probes.finding import Finding, Suspect, cannot_tell, conclude_probe
 from atft.probes.later_days import later_day_suspects
 from atft.probes.pipeline_slice import CHANGES, slice_panel
 from atft.probes.training_days import order_suspects, purge_suspects, scaler_suspects, shuffled_label_suspects
-from atft.progress import Progress
+from atft.process.progress import Progress
 from atft.tasks.day_data import DayData
 from atft.tasks.ranking import RankingTask
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from atft.cells import MIN_ROWS_PER_CODE, CellRange, read_codes
-from atft.dates import DayReader
+from atft.files.cells import MIN_ROWS_PER_CODE, CellRange, read_codes
+from atft.files.dates import DayReader
+from atft.files.panel_files import footer_names, panel_files
 from atft.panel import PanelColumns, resolve_columns
-from atft.panel_files import footer_names, panel_files
 from atft.tasks.day_data import DayData
 from atft.tasks.panel_source import PanelOptions, panel_path
 

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from atft.cells import find_sorted
 from atft.data.panel_stream import day_numbers, read_batches
 from atft.features.build import build_panel
 from atft.features.options import FeatureOptions
 from atft.features.price_dialects import PRICES
 from atft.features.prices import read_prices
+from atft.files.cells import find_sorted
+from atft.files.panel_files import footer_names
 from atft.panel import PanelSchema, match
-from atft.panel_files import footer_names
 from atft.probes.finding import Finding, Suspect, cannot_tell, conclude_probe
 from atft.probes.panel_grid import PanelGrid, read_grid
 

@@ -11,7 +11,7 @@ from pyarrow.parquet import write_table
 from atft.errors import InputError
 from atft.evaluation.side_by_side import CompareOptions, compare_files
 from atft.evaluation.side_by_side_text import COLUMNS, RESERVED, figure_rows, warning_lines
-from atft.frames import arrow_table
+from atft.files.frames import arrow_table
 from atft.runs.run_files import Run
 
 if TYPE_CHECKING:

@@ -14,8 +14,6 @@ import pyarrow.parquet as pq
 from atft.baselines.lightgbm import Trees
 from atft.baselines.stock_days import Baseline
 from atft.baselines.tree_options import TreeOptions
-from atft.cells import CellRange, read_codes
-from atft.dates import DayReader
 from atft.day_statistics import RANKING_METRICS
 from atft.errors import InputError, listed, nearest
 from atft.evaluation.comparison_table import ORDER, Bands, comparison_table, paired_lines, suspect_lines
@@ -27,10 +25,12 @@ from atft.evaluation.random_scores import random_band
 from atft.evaluation.rank_blend import mean_rank
 from atft.evaluation.summary import Metrics, SummaryRow, score_days, summarise_scorers
 from atft.evaluation.target_checks import target_warnings
-from atft.frames import arrow_table
+from atft.files.cells import CellRange, read_codes
+from atft.files.dates import DayReader
+from atft.files.frames import arrow_table
 from atft.metrics.own_metrics import own_metrics
 from atft.option_types import check_type
-from atft.optional import why_absent
+from atft.process.optional import why_absent
 from atft.tasks.baseline_scores import (
     BASELINES,
     IN_THE_TABLE,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from atft.errors import clip
-from atft.yaml_text import flat_keys, is_inside
+from atft.files.yaml_text import flat_keys, is_inside
 
 MACHINE_KEYS = (
     *("name", "threads", "ckpt_path", "config", "data.cache.dir", "data.loader.num_workers"),

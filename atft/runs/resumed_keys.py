@@ -6,8 +6,8 @@ nothing that it names is imported.
 """
 
 from atft.errors import InputError
+from atft.files.yaml_text import flat_keys, is_inside, mapping_of
 from atft.runs.machine_keys import changed_keys
-from atft.yaml_text import flat_keys, is_inside, mapping_of
 
 DECIDING = ("seed_everything", "model", "data", "curriculum")
 """Sections that decide what is trained; the others say how long, what is recorded and what follows."""

@@ -6,7 +6,7 @@ another run of the same name may begin. So it is made by one system call that on
 
 from pathlib import Path
 
-from atft.publish import disk_errors, remove_abandoned
+from atft.files.publish import disk_errors, remove_abandoned
 
 
 def next_version(root: Path) -> Path:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atft.callbacks.record.receipt import Receipt, read_receipt
-from atft.checkpoint_file import BEST
 from atft.errors import InputError, listed, one_line
-from atft.publish import parse_json
-from atft.yaml_text import read_mapping
+from atft.files.checkpoint_file import BEST
+from atft.files.publish import parse_json
+from atft.files.yaml_text import read_mapping
 
 if TYPE_CHECKING:
     import polars

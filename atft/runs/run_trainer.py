@@ -19,9 +19,9 @@ from lightning.pytorch.strategies.launchers.subprocess_script import _Subprocess
 
 from atft.callbacks.guards.lost_process import Launcher, LostProcessGuard, connection_errors
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
-from atft.checkpoint_io import AtomicCheckpointIO
-from atft.cores import core_count
 from atft.errors import InputError
+from atft.files.checkpoint_io import AtomicCheckpointIO
+from atft.process.cores import core_count
 from atft.tasks.ranking import RankingTask
 
 UNSET_EPOCHS = 1000

@@ -11,8 +11,8 @@ import lightning.pytorch as pl
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
 from atft.callbacks.record.prediction_writer import PredictionWriter
-from atft.checkpoint_io import AtomicCheckpointIO
 from atft.errors import InputError, one_line
+from atft.files.checkpoint_io import AtomicCheckpointIO
 from atft.option_types import check_type
 from atft.runs.run_trainer import check_precision
 from atft.runs.third_parties import third_parties_silenced

@@ -11,9 +11,9 @@ from atft.callbacks.guards.early_stopping import EarlyStopping
 from atft.callbacks.record.messages import append_log
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
 from atft.callbacks.record.run_record import RunRecord
-from atft.checkpoint_file import read_checkpoint
 from atft.data.loader import lost_workers
 from atft.errors import InputError, one_line
+from atft.files.checkpoint_file import read_checkpoint
 from atft.option_types import check_arguments
 from atft.runs.resumed_run import all_done, check_resumed
 from atft.runs.run_callbacks import (

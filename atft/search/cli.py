@@ -9,7 +9,7 @@ from importlib import import_module
 
 from atft.commands.arguments import read_count, take_options
 from atft.errors import InputError, nearest
-from atft.threads import cap_threads
+from atft.process.threads import cap_threads
 
 HELP_OPTIONS = {"-h", "--help"}
 

@@ -15,11 +15,11 @@ from pkgutil import resolve_name
 from typing import Any
 
 from atft.errors import InputError, one_line
+from atft.files.yaml_text import mapping_of
 from atft.losses.options import ObjectiveOptions
 from atft.losses.terms import TERMS
 from atft.network import NetworkFactory
 from atft.tasks.checkpoint_match import check_heads_trained
-from atft.yaml_text import mapping_of
 
 OWN_NETWORK = re.compile(r"atft\.nn\.[a-z_]+\.[A-Za-z]\w*")
 
@@ -45,7 +45,7 @@ def task_arguments(
     """Arguments of `RankingTask` for a checkpoint.
 
     Args:
-        content: of the checkpoint, checked by `atft.checkpoint_file.read_checkpoint`.
+        content: of the checkpoint, checked by `atft.files.checkpoint_file.read_checkpoint`.
         file: its name, for messages.
         network: the class that the checkpoint names, with the arguments of the checkpoint that it does not set; or
             a function that builds one, used in place of the checkpoint's.

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from atft.checkpoint_file import network_weights, read_checkpoint
 from atft.errors import InputError
+from atft.files.checkpoint_file import network_weights, read_checkpoint
 from atft.network import parameter_names
 from atft.tasks.checkpoint_match import check_regimes, check_shapes
 from atft.tasks.seen_days import check_unseen

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from atft.errors import InputError
-from atft.frames import write_frame
+from atft.files.frames import write_frame
+from atft.files.panel_files import footer_names
 from atft.market.options import MarketOptions, market_columns, market_digest
 from atft.market.write import write_market
 from atft.option_types import check_option_types
 from atft.panel import PanelSchema, check_excluded, feature_names
-from atft.panel_files import footer_names
 
 if TYPE_CHECKING:
     from atft.features.options import FeatureOptions

@@ -17,9 +17,9 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from atft.batch import DayBatch, Forecast
-from atft.checkpoint_file import NETWORK
 from atft.data.block_plan import block_seed
 from atft.errors import InputError
+from atft.files.checkpoint_file import NETWORK
 from atft.losses.objective import ObjectiveValue
 from atft.network import parameter_names
 from atft.optim.build import build_optimizer

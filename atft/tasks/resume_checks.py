@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from atft.checkpoint_file import is_count
 from atft.errors import InputError
+from atft.files.checkpoint_file import is_count
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl

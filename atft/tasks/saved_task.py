@@ -13,7 +13,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from atft.checkpoint_file import read_checkpoint
+from atft.files.checkpoint_file import read_checkpoint
 from atft.losses.options import ObjectiveOptions
 from atft.metrics.interval_ends import read_widths
 from atft.network import NetworkFactory, NetworkInputs

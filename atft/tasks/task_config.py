@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from atft.yaml_text import dump
+from atft.files.yaml_text import dump
 
 if TYPE_CHECKING:
     from atft.tasks.day_data import DayData

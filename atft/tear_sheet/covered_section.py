@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from math import isfinite
 
+from atft.drawing.page import Drawing, Html, LegendKey, chart_grid, html_table
 from atft.evaluation.intervals import Interval
 from atft.evaluation.result import Evaluation
-from atft.page import Drawing, Html, LegendKey, chart_grid, html_table
 from atft.tear_sheet.entries import Entry, Part, legend_of
 from atft.tear_sheet.interval_charts import Dot, dot_rows
 from atft.tear_sheet.tables import horizon_title

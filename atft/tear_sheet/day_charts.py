@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from atft import charts, palette
 from atft.day_series import Series
+from atft.drawing import charts, palette
+from atft.drawing.page import Drawing, LegendKey
 from atft.evaluation.result import FileCoverage
-from atft.page import Drawing, LegendKey
 from atft.tear_sheet.entries import Entry, legend_of, plotted_days, trailing_mean
 
 ROLLING_DAYS = 60

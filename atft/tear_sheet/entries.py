@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from atft.day_series import Series
+from atft.drawing.page import LegendKey
+from atft.drawing.palette import FILES, ROLES
 from atft.evaluation.figures import FIGURES
 from atft.evaluation.intervals import Interval
 from atft.evaluation.result import Dates, Evaluation, HorizonEvaluation
-from atft.page import LegendKey
-from atft.palette import FILES, ROLES
 
 MAX_FILES = len(FILES)
 UNKNOWN = "–"

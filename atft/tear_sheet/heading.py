@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
+from atft.drawing.page import Html, element, joined
 from atft.evaluation.intervals import Interval
 from atft.evaluation.result import Evaluation
-from atft.page import Html, element, joined
 from atft.tear_sheet.entries import figure_text, interval_text
 from atft.tear_sheet.tables import horizon_title
 

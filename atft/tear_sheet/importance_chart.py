@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from atft import charts, palette
+from atft.drawing import charts, palette
+from atft.drawing.page import Drawing, LegendKey, clipped
 from atft.evaluation.importance_file import FeatureImportance, Importance
-from atft.page import Drawing, LegendKey, clipped
 
 TOP = 20
 """Features that are drawn."""

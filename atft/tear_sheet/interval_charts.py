@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from atft import charts, palette
+from atft.drawing import charts, palette
+from atft.drawing.page import Drawing, LegendKey, clipped
 from atft.evaluation.figures import BPS
 from atft.evaluation.intervals import Interval
 from atft.evaluation.null_controls import Band
-from atft.page import Drawing, LegendKey, clipped
 from atft.tear_sheet.entries import Entry, legend_of
 
 MAX_LABEL = 22

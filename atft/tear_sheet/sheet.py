@@ -7,11 +7,11 @@ was measured and how. A section without data says which column would give it.
 
 from collections.abc import Callable, Mapping, Sequence
 
+from atft.drawing.page import Drawing, Html, anchor, chart_grid, element, html_page, section
 from atft.errors import InputError
 from atft.evaluation.groups import NAMED_GROUPS
 from atft.evaluation.null_controls import control_name
 from atft.evaluation.result import Evaluation, GroupRow
-from atft.page import Drawing, Html, anchor, chart_grid, element, html_page, section
 from atft.tear_sheet.covered_section import covered_part
 from atft.tear_sheet.day_charts import month_chart, rank_ic_chart, spread_chart, stocks_chart, turnover_chart
 from atft.tear_sheet.entries import MAX_FILES, Entry, Part, all_horizons, entries_of, figure_text, legend_of

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from math import isfinite
 
+from atft.drawing.page import Html, clipped, element, html_table, joined
 from atft.evaluation.figures import FIGURES, SCORED
 from atft.evaluation.intervals import Interval
 from atft.evaluation.null_controls import control_name
 from atft.evaluation.result import Difference, Evaluation, ExtremeDay, FileEvaluation
-from atft.page import Html, clipped, element, html_table, joined
+from atft.files.yaml_text import flat_keys
 from atft.tear_sheet.entries import UNKNOWN, Entry, figure_text, interval_text
-from atft.yaml_text import flat_keys
 
 MAX_RECEIPT_TEXT = 200
 HIDDEN_RECEIPT = ("metrics", "last_epoch", "terms")

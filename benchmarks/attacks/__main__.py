@@ -20,7 +20,7 @@ from collections import Counter
 from importlib import import_module
 from pathlib import Path
 
-from atft.progress import Progress
+from atft.process.progress import Progress
 from benchmarks.attacks.verdict import BAD, GOOD, Result
 from benchmarks.attacks.workers import attack_once, run_all
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
-from atft.checkpoint_file import read_checkpoint
-from atft.checkpoint_io import AtomicCheckpointIO
+from atft.files.checkpoint_file import read_checkpoint
+from atft.files.checkpoint_io import AtomicCheckpointIO
 from benchmarks.attacks.config import base_config
 from benchmarks.attacks.damage import damaged
 from benchmarks.attacks.verdict import Result, command, observe

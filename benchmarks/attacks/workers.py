@@ -18,7 +18,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from atft.threads import cap_threads
+from atft.process.threads import cap_threads
 from benchmarks.attacks.verdict import Result
 
 Attack = Callable[[random.Random, int, Path], Result]

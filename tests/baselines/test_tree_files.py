@@ -12,8 +12,8 @@ import pytest
 from atft.baselines.lightgbm import Trees, fit_trees
 from atft.baselines.tree_files import FOLDER, RECORD, TreeInputs, TreesRecord, read_trees, write_trees
 from atft.baselines.tree_options import TreeOptions
-from atft.digest import read_sealed_json, sealed_json
 from atft.errors import InputError
+from atft.files.digest import read_sealed_json, sealed_json
 from tests.support.checkpoints import damaged
 from tests.support.stock_days import matrix, planted_days
 

@@ -174,7 +174,7 @@ def test_options_in_a_file_that_a_config_names_are_checked_before_they_are_calle
 
     mark = tmp_path / "mark"
     # A function of ours, which the parser's own list does not name.
-    options = {"class_path": "atft.publish.publish_text", "init_args": {"path": str(mark), "text": ""}}
+    options = {"class_path": "atft.files.publish.publish_text", "init_args": {"path": str(mark), "text": ""}}
     (tmp_path / "options.yaml").write_text(yaml.safe_dump(options))
     config = yaml.safe_load(tiny_run.config.read_text())
     config["model"]["optimizer"] = str(tmp_path / "options.yaml")

@@ -18,7 +18,7 @@ from atft.commands.key_help import COMMANDS, GROUPS, KEYS, OF_CHECKPOINT, short_
 from atft.commands.shipped_configs import shipped_configs
 from atft.commands.train import build
 from atft.data.build import CacheOptions
-from atft.yaml_text import is_inside
+from atft.files.yaml_text import is_inside
 
 SECTIONS = {"cache": CacheOptions()}
 """A section that is null by default, which stands for its defaults."""

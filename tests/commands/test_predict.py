@@ -8,10 +8,10 @@ from typing import Any
 import polars as pl
 import torch
 
-from atft.checkpoint_io import AtomicCheckpointIO
 from atft.commands.after_fit import days_title
 from atft.commands.start_lines import start_lines
 from atft.commands.train import build
+from atft.files.checkpoint_io import AtomicCheckpointIO
 from tests.conftest import trading_days
 
 LATE = date(2015, 4, 6)

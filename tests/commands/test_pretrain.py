@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 import torch
 
-from atft.checkpoint_file import read_checkpoint
 from atft.commands.train import build
 from atft.errors import InputError
+from atft.files.checkpoint_file import read_checkpoint
 from atft.tasks.checkpoint_task import task_arguments
 from atft.tasks.initial_weights import load_initial_weights
 

@@ -1,4 +1,4 @@
-"""A child process is the command line itself; that it ends with its parent is in tests/test_termination.py."""
+"""A child process is the command line itself; tests/process/test_termination.py: it ends with its parent."""
 
 import subprocess
 

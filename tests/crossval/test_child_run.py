@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from atft.crossval.child_run import LOCK, ChildRun
-from atft.file_lock import take_lock
+from atft.files.file_lock import take_lock
 
 
 def start(folder: Path, code: str) -> ChildRun:

@@ -20,7 +20,7 @@ from atft.crossval.child_run import LOCK
 from atft.crossval.command import cross_validate
 from atft.crossval.options import HELP, split_arguments
 from atft.errors import InputError, RunFailed
-from atft.file_lock import take_lock
+from atft.files.file_lock import take_lock
 
 FOLDS = "{period: [2015-03-26, 2015-04-24], every: 11, val_days: 8}"
 Starts = Callable[[Path], list[dict[str, str]]]

@@ -18,8 +18,8 @@ from atft.crossval.request import fit_words
 from atft.crossval.run_pool import RunPool, receipt_figures
 from atft.crossval.run_state import RunState, read_state
 from atft.errors import InputError, RunFailed
-from atft.file_lock import take_lock
-from atft.termination import Terminated
+from atft.files.file_lock import take_lock
+from atft.process.termination import Terminated
 
 Starts = Callable[[Path], list[dict[str, str]]]
 

@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 import torch
 
-from atft.checkpoint_file import read_checkpoint, write_checkpoint
 from atft.daily.network_scorer import load_network, score_day
 from atft.errors import InputError
+from atft.files.checkpoint_file import read_checkpoint, write_checkpoint
 from networks import small_atft
 
 

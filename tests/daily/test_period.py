@@ -9,8 +9,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from atft.checkpoint_file import BEST
 from atft.daily.registry import RECORD
+from atft.files.checkpoint_file import BEST
 
 Command = Callable[..., Any]
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::DeprecationWarning")

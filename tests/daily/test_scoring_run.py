@@ -8,7 +8,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from atft.checkpoint_file import BEST
 from atft.crossval.command import cross_validate
 from atft.crossval.directory import RECORD
 from atft.crossval.options import split_arguments
@@ -17,6 +16,7 @@ from atft.daily.scorer import DayScores
 from atft.daily.scoring_run import OF_SEEDS, load_run
 from atft.errors import InputError
 from atft.evaluation.rank_blend import mean_rank
+from atft.files.checkpoint_file import BEST
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::DeprecationWarning")
 

@@ -20,8 +20,8 @@ from atft.data.day_features import day_features
 from atft.errors import InputError
 from atft.evaluation.predictions import read_horizon
 from atft.evaluation.rank_blend import mean_rank
+from atft.files.yaml_text import read_mapping
 from atft.tasks.baseline_scores import fit_baseline, fitted_scores
-from atft.yaml_text import read_mapping
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec.*", "ignore::DeprecationWarning")
 

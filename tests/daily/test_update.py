@@ -10,13 +10,13 @@ import polars as pl
 import pytest
 import torch
 
-from atft.checkpoint_file import BEST, write_checkpoint
 from atft.data.build import CacheOptions
 from atft.data.graph import GraphOptions
 from atft.data.loader import LoaderOptions
 from atft.data.split import SplitOptions
 from atft.features.build import build_panel
 from atft.features.options import FeatureOptions
+from atft.files.checkpoint_file import BEST, write_checkpoint
 from atft.nn.atft_gat_fan import ATFTGATFAN
 from atft.tasks.day_data import DayData
 from atft.tasks.panel_source import PanelOptions

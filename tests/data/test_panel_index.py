@@ -11,8 +11,8 @@ import pytest
 
 from atft.data.panel_index import index_panel
 from atft.errors import InputError
+from atft.files.panel_files import footer_names
 from atft.panel import PanelSchema, resolve_columns
-from atft.panel_files import footer_names
 
 MakePanel = Callable[..., Path]
 

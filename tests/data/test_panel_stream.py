@@ -11,8 +11,8 @@ from atft.data import panel_stream
 from atft.data.panel_index import index_panel
 from atft.data.panel_stream import read_batches, whole_days
 from atft.errors import InputError
+from atft.files.panel_files import footer_names
 from atft.panel import PanelColumns, PanelSchema, resolve_columns
-from atft.panel_files import footer_names
 
 MakePanel = Callable[..., Path]
 DAYS = [dt.date(2020, 1, 6), dt.date(2020, 1, 7)]

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from atft.digest import file_digest
 from atft.evaluation.importance_file import (
     NAME,
     FeatureImportance,
@@ -12,6 +11,7 @@ from atft.evaluation.importance_file import (
     importance_json,
     read_importance,
 )
+from atft.files.digest import file_digest
 
 ROWS = [FeatureImportance("x_a", 0.75, 0.5), FeatureImportance("x_b", 0.25, -1.0)]
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from atft.digest import file_digest
 from atft.explain.explain_period import explain_period
 from atft.explain.median_stock import median_window
 from atft.explain.one_day import days_to_explain
+from atft.files.digest import file_digest
 
 PERIOD = ["2015-04-06", "2015-04-17"]
 

@@ -77,6 +77,6 @@ def test_a_score_without_a_gradient_is_an_error() -> None:
 
 
 def test_without_captum_one_line_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("atft.optional.import_module", Mock(side_effect=ImportError(name="captum")))
+    monkeypatch.setattr("atft.process.optional.import_module", Mock(side_effect=ImportError(name="captum")))
     with pytest.raises(InputError, match=r"captum is not installed; run: pip install 'atft\[explain\]'"):
         attribute(lambda x: x.sum((1, 2)), X, BASE)

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 from matplotlib.colors import to_hex
 
-from atft import charts, palette
+from atft.drawing import charts, palette
 from atft.evaluation.importance_file import FeatureImportance, Importance
 from atft.explain.pictures import importance_picture, stock_picture
 from atft.explain.stock_explanation import DayPart, NeighbourPart

@@ -21,7 +21,7 @@ from atft.features.build import build_panel
 from atft.features.checked_prices import CheckedPrices
 from atft.features.options import FeatureOptions
 from atft.features.panel_folder import read_list
-from atft.panel_files import panel_files, source_fingerprint
+from atft.files.panel_files import panel_files, source_fingerprint
 from price_market import frame_of, market, weekdays
 
 TODAY = date(2026, 1, 5)

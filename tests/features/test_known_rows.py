@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from atft.dates import as_day_numbers
 from atft.errors import InputError
 from atft.features.known_rows import JoinOptions, month_end_warning, read_known_rows
+from atft.files.dates import as_day_numbers
 
 ROWS = pl.DataFrame(
     {

@@ -12,7 +12,7 @@ from atft.features import row_checks
 from atft.features.options import FeatureOptions
 from atft.features.panel_file import forward_returns, panel_file
 from atft.features.row_checks import check_rows
-from atft.parquet import check_file, open_parquet
+from atft.files.parquet import check_file, open_parquet
 from full_disk import full_disk
 from small_prices import grid_of
 

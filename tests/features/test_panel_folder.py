@@ -8,7 +8,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from atft.digest import read_sealed_json, sealed_json
 from atft.errors import InputError
 from atft.features.options import FeatureOptions
 from atft.features.panel_folder import (
@@ -22,7 +21,8 @@ from atft.features.panel_folder import (
     read_table,
     write_table,
 )
-from atft.panel_files import panel_files
+from atft.files.digest import read_sealed_json, sealed_json
+from atft.files.panel_files import panel_files
 
 DAYS = [date(2015, 1, 28) + timedelta(days=i) for i in range(40)]
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atft.dates import as_dates
 from atft.errors import InputError
 from atft.features.calendar import count_dates
 from atft.features.checked_prices import CheckedDays, nothing_checked
@@ -22,6 +21,7 @@ from atft.features.panel_state import (
     write_panel_state,
 )
 from atft.features.row_checks import check_rows
+from atft.files.dates import as_dates
 from price_market import market
 from small_prices import grid_of
 

@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from atft.errors import InputError
+from atft.files.panel_files import footer_names
 from atft.market.options import MarketOptions, feature_columns, market_columns, market_digest
 from atft.market.simulate import simulate_market
 from atft.market.write import mean_ic, write_market
 from atft.panel import PanelSchema, resolve_columns
-from atft.panel_files import footer_names
 
 SMALL = MarketOptions(stocks=40, days=90)
 

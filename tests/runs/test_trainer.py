@@ -15,9 +15,9 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from atft.callbacks.guards.collapse import CollapseGuard
 from atft.callbacks.guards.non_finite import NonFiniteGuard
 from atft.callbacks.record.receipt import read_receipt
-from atft.checkpoint_file import read_checkpoint
 from atft.data.split import SplitOptions
 from atft.errors import InputError, NonFiniteLoss
+from atft.files.checkpoint_file import read_checkpoint
 from atft.losses.options import ObjectiveOptions
 from atft.nn.atft_gat_fan import ATFTGATFAN
 from atft.optim.schedules import WarmupCosine

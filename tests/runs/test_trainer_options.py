@@ -106,8 +106,8 @@ def test_steps_that_end_within_the_first_epoch_leave_what_they_have_trained(
 def test_training_does_not_go_on_from_weights_alone(
     tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
 ) -> None:
-    from atft.checkpoint_file import read_checkpoint
-    from atft.checkpoint_io import AtomicCheckpointIO
+    from atft.files.checkpoint_file import read_checkpoint
+    from atft.files.checkpoint_io import AtomicCheckpointIO
 
     whole = read_checkpoint(tiny_run.directory / "last.ckpt")
     kept = {k: v for k, v in whole.items() if k not in ("optimizer_states", "lr_schedulers")}

@@ -12,7 +12,7 @@ from types import ModuleType
 
 import optuna
 
-from atft.publish import publish_text
+from atft.files.publish import publish_text
 from atft.search.question.options import SweepOptions
 from atft.search.trial.failures import Interrupted, TrialFailed
 from atft.search.trial.resume import nearest_run

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from atft.evaluation.predictions import prediction_rows
-from atft.parquet import table_file
+from atft.files.parquet import table_file
 
 HORIZONS, STOCKS, DAYS = (1, 5), 12, 24
 

@@ -51,7 +51,7 @@ FUNCTIONS: dict[str, dict[str, Any]] = {
     "torch.save": {"obj": 1, "f": "{mark}"},
     "torch.load": {"f": "{folder}/planted.pickle", "weights_only": False},
     "numpy.savetxt": {"fname": "{mark}", "X": [[1]]},
-    "atft.publish.publish_text": {"path": "{mark}", "text": ""},
+    "atft.files.publish.publish_text": {"path": "{mark}", "text": ""},
     "atft.cli.main": {"arguments": ["simulate", "--out", "{mark}"]},
     f"{PLANTED}.function": {},
 }

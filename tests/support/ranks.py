@@ -88,7 +88,7 @@ def _run(words: list[str], environment: dict[str, str], files: Path) -> None:
 
     torch.set_num_threads(1)
     from atft.cli import main
-    from atft.progress import OF_PROCESS
+    from atft.process.progress import OF_PROCESS
 
     OF_PROCESS.due = lambda: False  # type: ignore[method-assign]  # no line because the machine is slow
     code = main(words)

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from atft.checkpoint_file import read_checkpoint
 from atft.data.training_ranges import read_ranges, training_ranges
+from atft.files.checkpoint_file import read_checkpoint
 from atft.tasks.learned import learned_from
 from atft.tasks.ranking import RankingTask
 

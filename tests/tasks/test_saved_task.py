@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from atft.batch import DayBatch
-from atft.checkpoint_file import read_checkpoint
-from atft.checkpoint_io import AtomicCheckpointIO
 from atft.errors import InputError
+from atft.files.checkpoint_file import read_checkpoint
+from atft.files.checkpoint_io import AtomicCheckpointIO
 from atft.losses.options import ObjectiveOptions
 from atft.nn.atft_gat_fan import ATFTGATFAN
 from atft.tasks.ranking import RankingTask

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+from atft.files.yaml_text import mapping_of
 from atft.losses.options import ObjectiveOptions
 from atft.nn.atft_gat_fan import ATFTGATFAN
 from atft.optim.schedules import WarmupCosine
 from atft.tasks.task_config import class_config, task_config
-from atft.yaml_text import mapping_of
 from small_task import small_task
 
 

@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pytest
 
+from atft.drawing.palette import FILES
 from atft.evaluation.intervals import Interval
 from atft.evaluation.result import Evaluation
-from atft.palette import FILES
 from atft.tear_sheet.entries import (
     UNKNOWN,
     all_horizons,

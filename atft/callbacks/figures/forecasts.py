@@ -17,8 +17,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from atft.callbacks.figures import panels
-from atft.charts import use_dates
 from atft.cross_section import average_ranks, center, deviation, is_constant, zscore
+from atft.drawing.charts import use_dates
 from atft.evaluation.newey_west import mean_error
 
 DECILES = 10

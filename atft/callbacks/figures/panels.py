@@ -2,8 +2,8 @@
 
 A card is some 400 pixels wide, so no figure is wider than 5.6 inches, at two pixels for each that a card shows; a
 panel's title is its result, and the figure's caption says of which run, days and epoch. Colours are those of
-`atft.palette`: blue is what the network predicts, orange what happened, grey what either is compared with. Figures
-are made without pyplot, which would keep them all.
+`atft.drawing.palette`: blue is what the network predicts, orange what happened, grey what either is compared with.
+Figures are made without pyplot, which would keep them all.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from atft import palette
+from atft.drawing import palette
 
 SCORE, REALISED = palette.SCORE.light, palette.REALISED.light
 REFERENCE, FAINT, INK = palette.MUTED.light, palette.CONTROL.light, palette.INK.light

@@ -12,7 +12,7 @@ from atft.batch import DayBatch
 from atft.callbacks.record.messages import epoch_of
 from atft.data.block_plan import PlannedBlock
 from atft.data.loader import BlockLoader
-from atft.progress import OF_PROCESS, LineTimer, Progress, duration
+from atft.process.progress import OF_PROCESS, LineTimer, Progress, duration
 
 
 class EpochProgress(pl.Callback):

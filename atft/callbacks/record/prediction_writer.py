@@ -18,9 +18,9 @@ from atft.data.cache import DayCache
 from atft.data.records import spread
 from atft.errors import InputError
 from atft.evaluation.predictions import FILE_FORMAT, prediction_rows
+from atft.files.parquet import table_file
 from atft.metrics.interval_ends import calibrated_intervals, level_pairs, quantile_column
-from atft.parquet import table_file
-from atft.progress import Progress
+from atft.process.progress import Progress
 
 ENDS = ("low", "high")
 """Columns of an interval: ``interval_low80`` and ``interval_high80``."""

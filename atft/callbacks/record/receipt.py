@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import atft
-from atft.digest import text_digest
 from atft.errors import InputError, one_line
+from atft.files.digest import text_digest
+from atft.files.publish import parse_json, publish_json
 from atft.option_types import check_option_types
-from atft.publish import parse_json, publish_json
 
 VERSION = 7
 """Of the file's format; a receipt of another one is not read."""

@@ -26,9 +26,9 @@ from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 
 from atft.batch import DayBatch
-from atft.checkpoint_file import BEST, read_checkpoint
 from atft.errors import InputError
-from atft.publish import published
+from atft.files.checkpoint_file import BEST, read_checkpoint
+from atft.files.publish import published
 
 STEP_NAME = "step_{step}"
 

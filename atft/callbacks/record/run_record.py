@@ -21,10 +21,10 @@ from atft.callbacks.record.receipt import Coverage, Receipt, code_digest, librar
 from atft.callbacks.record.run_checkpoint import find_checkpoint, measured_now, selected_epoch, validation_of
 from atft.callbacks.record.run_end import run_status
 from atft.data.loader import BlockLoader
-from atft.digest import text_digest
 from atft.errors import InputError, kind_and_text, users_line
-from atft.publish import publish_text
-from atft.termination import how_stopped
+from atft.files.digest import text_digest
+from atft.files.publish import publish_text
+from atft.process.termination import how_stopped
 
 GIGABYTE = 1e9
 

@@ -14,7 +14,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard.summary import hparams
 
 from atft.callbacks.record.run_checkpoint import Measured, selected_epoch, validation_of
-from atft.yaml_text import flat_keys
+from atft.files.yaml_text import flat_keys
 
 BY_HORIZON = r"_\d+d$"
 LAYOUT: dict[str, dict[str, list[str]]] = {

@@ -14,9 +14,9 @@ from typing import Any
 from atft.commands.dotted_keys import nested_keys
 from atft.commands.shipped_configs import shipped_configs
 from atft.errors import InputError, listed
+from atft.files.yaml_text import flat_keys, is_inside, read_mapping
 from atft.search.question.options import SweepOptions
 from atft.search.question.space import Point, setting
-from atft.yaml_text import flat_keys, is_inside, read_mapping
 
 TERMS_KEY = "model.objective.terms"
 NAMED_BY_THE_USER = (TERMS_KEY, "model.objective.gradient_shares", "model.objective.regime_weights")

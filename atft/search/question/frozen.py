@@ -16,12 +16,12 @@ from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atft.digest import json_digest
 from atft.errors import InputError
-from atft.publish import publish_text
+from atft.files.digest import json_digest
+from atft.files.publish import publish_text
+from atft.files.yaml_text import flat_keys, is_inside, mapping_of, read_mapping
 from atft.runs.machine_keys import MACHINE_KEYS
 from atft.search.question.options import SweepOptions
-from atft.yaml_text import flat_keys, is_inside, mapping_of, read_mapping
 
 if TYPE_CHECKING:
     import optuna
@@ -80,7 +80,7 @@ def data_digest(panel: Any) -> str:
 
 
 def _files_digest(path: object) -> str:
-    from atft.panel_files import panel_files, source_fingerprint
+    from atft.files.panel_files import panel_files, source_fingerprint
 
     return json_digest(source_fingerprint(panel_files(str(path))))
 

@@ -15,12 +15,12 @@ from typing import Any, Literal
 
 from atft.commands.shipped_configs import base_path, config_path
 from atft.errors import InputError
+from atft.files.publish import check_folder_name
+from atft.files.yaml_text import flat_keys, is_inside, read_mapping, read_value
 from atft.metrics.direction import is_lower_better
 from atft.option_types import check_least
-from atft.publish import check_folder_name
 from atft.search.question.credentials import hide
 from atft.search.question.space import Point, Space, check_point, check_space, values
-from atft.yaml_text import flat_keys, is_inside, read_mapping, read_value
 
 AS_WRITTEN: dict[str, Any] = {"space": {}, "fixed": {}, "enqueue": []}
 """Keys that are kept as they are written, each with an empty value: the base's parser types what is inside."""

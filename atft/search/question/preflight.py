@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from atft.errors import InputError, one_line
-from atft.progress import track
+from atft.process.progress import track
 from atft.search.question.config import trial_config
 from atft.search.question.options import SweepOptions
 from atft.search.question.space import Point, class_choices, corners, ends, random_points

@@ -20,9 +20,9 @@ from torch import Tensor
 from atft.batch import EDGE_FEATURES, DayBatch
 from atft.commands.parser_errors import parser_errors
 from atft.errors import InputError
+from atft.files.yaml_text import flat_keys, is_inside
 from atft.network import Scaling
 from atft.optim.schedules import Schedule
-from atft.yaml_text import flat_keys, is_inside
 
 if TYPE_CHECKING:
     from atft.commands.ranking_cli import RankingCLI

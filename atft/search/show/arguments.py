@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from atft.commands.shipped_configs import config_path
 from atft.errors import InputError
-from atft.output_path import check_not_read
+from atft.files.output_path import check_not_read
 from atft.search.question.options import SweepOptions, read_sweep
 
 OPTIONS: dict[str, dict[str, dict[str, Any]]] = {

@@ -9,10 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from atft.callbacks.record.receipt import read_receipt
-from atft.console import plain_console
-from atft.digest import text_digest
 from atft.errors import InputError
-from atft.publish import publish_text
+from atft.files.digest import text_digest
+from atft.files.publish import publish_text
+from atft.process.console import plain_console
 from atft.search.question.options import SweepOptions
 from atft.search.show.arguments import sweep_arguments
 from atft.search.show.overview import Overview, overview

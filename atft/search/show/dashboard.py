@@ -6,8 +6,8 @@ It has no password and can change a study, so it listens on 127.0.0.1; from else
 import socket
 from importlib.util import find_spec
 
-from atft.console import plain_console
 from atft.errors import InputError
+from atft.process.console import plain_console
 from atft.search.show.arguments import sweep_arguments
 from atft.search.study.storage import open_storage, storage_errors
 from atft.search.study.study import open_study

@@ -14,8 +14,8 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from atft.errors import InputError
-from atft.progress import duration
-from atft.publish import read_json
+from atft.files.publish import read_json
+from atft.process.progress import duration
 from atft.search.question.options import SweepOptions
 from atft.search.show.lines import point_lines
 from atft.search.study.at_work import is_at_work

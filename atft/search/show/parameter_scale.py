@@ -7,7 +7,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.trial import FrozenTrial
 
-from atft.page import clipped
+from atft.drawing.page import clipped
 
 MAX_TICKS = 6
 

@@ -15,8 +15,8 @@ import optuna
 from optuna.distributions import json_to_distribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from atft.console import plain_console
 from atft.errors import InputError, counted
+from atft.process.console import plain_console
 from atft.search.question.frozen import identify
 from atft.search.show.arguments import sweep_arguments
 from atft.search.study.files import TRIAL, publish_study_files, read_trial

@@ -1,6 +1,6 @@
 """Write one HTML page about a finished or running sweep: its figures, and every trial as a row.
 
-The page stands alone (`atft.page`): nothing in it is loaded or run, and every word of a config is escaped.
+The page stands alone (`atft.drawing.page`): nothing in it is loaded or run, and every word of a config is escaped.
 """
 
 from datetime import datetime
@@ -8,9 +8,9 @@ from datetime import datetime
 import optuna
 from optuna.trial import FrozenTrial
 
-from atft.console import plain_console
-from atft.page import Html, chart_grid, element, html_page, html_table, joined, section
-from atft.publish import publish_text
+from atft.drawing.page import Html, chart_grid, element, html_page, html_table, joined, section
+from atft.files.publish import publish_text
+from atft.process.console import plain_console
 from atft.search.question.options import SweepOptions
 from atft.search.show.arguments import sweep_arguments
 from atft.search.show.overview import Overview, overview

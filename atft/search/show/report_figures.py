@@ -13,8 +13,8 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from atft import charts, palette
-from atft.page import Drawing, LegendKey, anchor, clipped
+from atft.drawing import charts, palette
+from atft.drawing.page import Drawing, LegendKey, anchor, clipped
 from atft.search.show.parameter_scale import ParameterScale
 from atft.search.study.outcome import Outcome, best_trial, is_surplus, outcome_of
 

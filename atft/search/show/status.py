@@ -15,9 +15,9 @@ from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 
-from atft.console import plain_console
 from atft.errors import InputError
-from atft.progress import duration
+from atft.process.console import plain_console
+from atft.process.progress import duration
 from atft.search.question.options import SweepOptions
 from atft.search.show.arguments import sweep_arguments
 from atft.search.show.overview import Overview, RunningTrial, overview

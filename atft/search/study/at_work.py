@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from atft.publish import publish_json, read_json
+from atft.files.publish import publish_json, read_json
 from atft.search.study.owner import is_gone, is_here, this_process
 
 

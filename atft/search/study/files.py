@@ -21,7 +21,7 @@ from optuna.distributions import distribution_to_json
 from optuna.trial import FrozenTrial
 
 from atft.errors import InputError
-from atft.publish import disk_errors, publish_json, published, read_json
+from atft.files.publish import disk_errors, publish_json, published, read_json
 from atft.search.question.options import SweepOptions
 from atft.search.study.outcome import Failure, Outcome, best_trial, failure_of, outcome_of
 

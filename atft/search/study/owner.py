@@ -10,7 +10,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from atft.publish import is_running
+from atft.files.publish import is_running
 
 Owner = dict[str, Any]
 """A trial's user attribute: ``host``, ``pid``, ``started``, ``parent``, ``boot``, ``table``."""

@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from optuna_integration import PyTorchLightningPruningCallback  # type: ignore[import-untyped]
 
 from atft.callbacks.record.run_record import RunRecord
-from atft.publish import publish_json
+from atft.files.publish import publish_json
 from atft.search.study.files import PROGRESS
 from atft.search.study.outcome import Outcome
 

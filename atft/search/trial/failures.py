@@ -20,8 +20,15 @@ from atft.errors import InputError, RunFailed
 FailureClass = Literal["config", "data", "memory", "code", "time"]
 
 DATA_MODULES = (
-    *("atft.cells", "atft.data", "atft.dates", "atft.market.write", "atft.panel", "atft.parquet"),
-    *("atft.publish", "atft.trading_days"),
+    *(
+        "atft.files.cells",
+        "atft.data",
+        "atft.files.dates",
+        "atft.market.write",
+        "atft.panel",
+        "atft.files.parquet",
+    ),
+    *("atft.files.publish", "atft.trading_days"),
 )
 """Modules, and packages, whose `InputError` is about files on the disk."""
 CONFIG_MODULES = tuple(

@@ -17,9 +17,9 @@ import optuna
 from atft.callbacks.record.messages import append_log
 from atft.callbacks.record.receipt import read_receipt, write_receipt
 from atft.callbacks.record.run_checkpoint import Measured, measured_of, selected_epoch
-from atft.checkpoint_file import BEST
 from atft.commands.resume import LAST, keep_last
 from atft.errors import InputError
+from atft.files.checkpoint_file import BEST
 from atft.search.question.frozen import check_panel
 from atft.search.study.files import PROGRESS, TRIAL, receipt_digests
 from atft.search.study.outcome import Outcome

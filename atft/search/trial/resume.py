@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial
 from atft.callbacks.record.receipt import read_receipt
 from atft.commands.resume import LAST
 from atft.errors import InputError
-from atft.publish import read_json
+from atft.files.publish import read_json
 from atft.search.study.outcome import Outcome
 
 
@@ -65,7 +65,7 @@ def read_previous(directory: Path, alarms: list[str], epochs: int) -> PreviousRu
     path = directory / LAST
     if not path.exists():
         return None  # it ended within its first epoch
-    from atft.checkpoint_file import read_checkpoint
+    from atft.files.checkpoint_file import read_checkpoint
 
     metrics = read_json(directory / "metrics.json") or {}
     try:

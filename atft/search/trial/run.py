@@ -17,8 +17,8 @@ import optuna
 
 from atft.callbacks.record.receipt import Receipt, write_receipt
 from atft.data.split import period_days
-from atft.digest import text_digest
-from atft.publish import publish_json, publish_text
+from atft.files.digest import text_digest
+from atft.files.publish import publish_json, publish_text
 from atft.search.question.config import halve_batch, run_config
 from atft.search.question.days import fold_splits
 from atft.search.question.frozen import check_frozen, check_panel

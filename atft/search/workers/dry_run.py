@@ -15,8 +15,8 @@ from tempfile import mkdtemp
 from optuna.trial import FrozenTrial
 
 from atft.errors import RunFailed, counted
-from atft.progress import Progress, duration
-from atft.publish import publish_text
+from atft.files.publish import publish_text
+from atft.process.progress import Progress, duration
 from atft.search.question.options import SweepOptions
 
 EPOCHS = 2
@@ -103,8 +103,8 @@ def _train_one(sweep: SweepOptions) -> FrozenTrial:
 
 
 def _check(trial: FrozenTrial, directory: Path, metric: str) -> None:
-    from atft.checkpoint_file import BEST, read_checkpoint
     from atft.commands.resume import LAST
+    from atft.files.checkpoint_file import BEST, read_checkpoint
     from atft.search.study.outcome import reason_of
 
     if trial.state.name == "FAIL":

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from atft.errors import InputError, RunFailed
+from atft.process.termination import on_parent_exit
 from atft.search.question.options import SweepOptions, sweep_of
 from atft.search.study.storage import storage_errors
-from atft.termination import on_parent_exit
 
 MAX_PAUSE_SECONDS = 30.0
 

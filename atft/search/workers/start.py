@@ -16,10 +16,12 @@ from pathlib import Path
 
 import optuna
 
-from atft.console import plain_console
-from atft.cores import core_count
 from atft.errors import InputError, RunFailed, counted, nearest
-from atft.progress import Progress
+from atft.process.console import plain_console
+from atft.process.cores import core_count
+from atft.process.progress import Progress
+from atft.process.termination import end_process
+from atft.process.threads import cap_threads
 from atft.search.question.frozen import freeze, frozen, identify
 from atft.search.question.options import SweepOptions, read_sweep
 from atft.search.study.at_work import at_work
@@ -28,8 +30,6 @@ from atft.search.study.storage import NoStudy, storage_errors
 from atft.search.study.study import begin_study, open_study
 from atft.search.workers.process import child_command, run_child
 from atft.search.workers.supervisor import Supervisor
-from atft.termination import end_process
-from atft.threads import cap_threads
 
 
 def run(arguments: Sequence[str]) -> int:

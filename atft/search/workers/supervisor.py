@@ -19,8 +19,8 @@ from rich.live import Live
 from rich.text import Text
 
 from atft.errors import RunFailed, counted
-from atft.progress import LineTimer
-from atft.publish import remove_abandoned
+from atft.files.publish import remove_abandoned
+from atft.process.progress import LineTimer
 from atft.search.question.frozen import watch_base
 from atft.search.question.options import SweepOptions
 from atft.search.show.lines import closing, ended_line, live_line

@@ -18,7 +18,8 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages._heartbeat import is_heartbeat_enabled
 
 from atft.errors import RunFailed
-from atft.file_lock import take_lock
+from atft.files.file_lock import take_lock
+from atft.process.termination import end_process
 from atft.search.question.frozen import StudyChanged
 from atft.search.question.options import SweepOptions
 from atft.search.study.budget import reserve_slot, slots_left
@@ -32,7 +33,6 @@ from atft.search.trial.failures import Interrupted, TrialFailed
 from atft.search.trial.resume import former_directories
 from atft.search.trial.run import run_trial
 from atft.search.workers.process import run_child
-from atft.termination import end_process
 
 IDLE_SECONDS = 0.5
 """Pause between two looks at the study while it has no free slot."""

@@ -12,7 +12,7 @@ from atft.callbacks.figures.panels import (
     set_caption,
     set_title,
 )
-from atft.charts import use_dates
+from atft.drawing.charts import use_dates
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 7])

@@ -18,8 +18,8 @@ from atft.callbacks.guards import non_finite
 from atft.callbacks.guards.non_finite import NonFiniteGuard
 from atft.callbacks.record.receipt import read_receipt
 from atft.callbacks.record.run_checkpoint import RunCheckpoint
-from atft.checkpoint_file import read_checkpoint
 from atft.errors import LossScaleCollapse, NonFiniteLoss
+from atft.files.checkpoint_file import read_checkpoint
 from atft.losses.objective import DayObjective, ObjectiveOptions, ObjectiveValue
 from atft.tasks.ranking import RankingTask
 from small_task import IN_MEMORY, StopsAfter, fit, small_task

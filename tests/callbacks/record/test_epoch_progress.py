@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from atft.callbacks.record.epoch_progress import EpochProgress
-from atft.progress import LineTimer, Progress
+from atft.process.progress import LineTimer, Progress
 
 SECONDS_A_BLOCK = 12.0
 
@@ -42,7 +42,7 @@ def slow_run(
     """Train the small network with slow blocks: what stderr got."""
 
     def run(*words: object) -> list[str]:
-        monkeypatch.setattr("atft.progress.WAKE_SECONDS", 1e6)
+        monkeypatch.setattr("atft.process.progress.WAKE_SECONDS", 1e6)
         monkeypatch.setattr("atft.runs.run_callbacks.EpochProgress", SlowBlocks)
         outcome = atft("fit", "--config", tiny_run.config, "--trainer.default_root_dir", tmp_path, *words)
         assert outcome.code == 0, outcome
@@ -85,7 +85,7 @@ def test_the_speed_is_that_of_the_blocks_that_this_process_trained() -> None:
 
 
 def test_nothing_is_printed_after_the_last_epoch(slow_run: Callable[..., list[str]]) -> None:
-    from atft.progress import OF_PROCESS
+    from atft.process.progress import OF_PROCESS
 
     lines = slow_run("--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2")
     assert lines[-1].startswith("epoch   1/1   loss ") and OF_PROCESS.running == []

@@ -19,8 +19,8 @@ from atft.callbacks.record.run_checkpoint import (
     measured_of,
     validation_of,
 )
-from atft.checkpoint_file import BEST
 from atft.errors import InputError
+from atft.files.checkpoint_file import BEST
 from atft.tasks.ranking import RankingTask
 from small_task import IN_MEMORY, StopsAfter, fit, small_task
 from tests.support.checkpoints import small_checkpoint

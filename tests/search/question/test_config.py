@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from atft.errors import InputError
+from atft.files.yaml_text import flat_keys
 from atft.search.question.config import run_config, trial_config
 from atft.search.question.options import SweepOptions
-from atft.yaml_text import flat_keys
 
 MakeSweep = Callable[..., SweepOptions]
 LR = "model.optimizer.init_args.lr"

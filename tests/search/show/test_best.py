@@ -10,9 +10,9 @@ import yaml
 
 from atft.callbacks.record.receipt import Receipt, write_receipt
 from atft.commands.train import build
-from atft.digest import text_digest
 from atft.errors import InputError
-from atft.publish import publish_text
+from atft.files.digest import text_digest
+from atft.files.publish import publish_text
 from atft.search.question.config import trial_config
 from atft.search.question.options import SweepOptions, read_sweep
 from atft.search.show.best import run

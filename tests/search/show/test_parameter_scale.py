@@ -7,7 +7,7 @@ import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, create_trial
 
-from atft.charts import new_chart
+from atft.drawing.charts import new_chart
 from atft.search.show.parameter_scale import MAX_TICKS, ParameterScale, short_value
 
 

@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import optuna
 import pytest
 
-from atft.page import Drawing
+from atft.drawing.page import Drawing
 from atft.search.show.report_figures import importances, short_names, sweep_drawings
 
 MakeStudy = Callable[..., optuna.Study]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from atft.publish import publish_json
+from atft.files.publish import publish_json
 from atft.search.study.at_work import at_work, is_at_work
 from atft.search.study.owner import this_process
 

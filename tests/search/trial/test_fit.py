@@ -14,9 +14,9 @@ from lightning.pytorch.loggers import WandbLogger
 
 from atft.callbacks.record.receipt import read_receipt
 from atft.callbacks.record.run_checkpoint import Measured, measured_of
-from atft.checkpoint_file import read_checkpoint
 from atft.data.cache import shared_cache
 from atft.errors import InputError
+from atft.files.checkpoint_file import read_checkpoint
 from atft.runs.run_trainer import RunTrainer
 from atft.search.question.frozen import data_digest
 from atft.search.question.options import SweepOptions

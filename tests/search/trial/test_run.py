@@ -14,7 +14,7 @@ import torch
 import yaml
 
 from atft.callbacks.record.receipt import read_receipt
-from atft.digest import text_digest
+from atft.files.digest import text_digest
 from atft.search.question.frozen import StudyChanged, freeze, identify
 from atft.search.question.options import SweepOptions, sweep_of
 from atft.search.study.files import publish_trial, read_trial, study_labels

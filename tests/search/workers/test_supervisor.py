@@ -12,7 +12,7 @@ import optuna
 import pytest
 from rich.console import Console
 
-from atft.progress import LineTimer
+from atft.process.progress import LineTimer
 from atft.search.question.options import SweepOptions
 from atft.search.study.outcome import Outcome, failure_of, finished, outcome_of
 from atft.search.study.owner import start_ticks, this_process

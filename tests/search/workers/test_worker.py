@@ -177,7 +177,7 @@ def test_a_worker_notices_the_end_of_the_process_that_started_it() -> None:
     code = (
         "import os, subprocess, sys, time\n"
         "if sys.argv[1:]:\n"
-        "    from atft.termination import on_parent_exit\n"
+        "    from atft.process.termination import on_parent_exit\n"
         "    from atft.search.workers.worker import Stop\n"
         "    stop = Stop()\n"
         "    on_parent_exit(int(sys.argv[1]), stop.request)\n"

@@ -1,0 +1,1 @@
+"""The colours of every picture, and the page on which charts stand."""

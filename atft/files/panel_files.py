@@ -1,0 +1,151 @@
+"""The files of a panel: which ones a path stands for, their fingerprints, and the names of their columns."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import takewhile
+from pathlib import Path
+
+from atft.errors import InputError
+from atft.files.publish import parse_json
+
+FOLDER_LIST = "update/panel.json"
+"""Of a panel that grows (`features --append`): names the files of its folder that count."""
+
+SUBFOLDERS = ("*/", "*/*/")
+"""Where a message looks for files that a folder itself has not, as of a partitioned panel."""
+
+
+def panel_files(path: str | Path) -> list[Path]:
+    """The Parquet files of a panel, one at least: a file, ``*.parquet`` of a folder, or the matches of a glob.
+
+    Hidden files, such as those that macOS leaves beside each file on other disks, are no part of a folder or glob.
+
+    Raises:
+        InputError: there is none, or a folder is named like one, as Spark writes it.
+    """
+    text = str(path)
+    place = Path(text)
+    # A file or folder may have brackets in its name.
+    is_glob = any(c in text for c in "*?[") and not place.exists()
+    if is_glob:
+        files = sorted(files_of_glob(text))
+    else:
+        files = files_of_folder(place) if place.is_dir() else [place] if place.is_file() else []
+    if not files:
+        start = "" if place.is_absolute() else f" (looked in {Path.cwd()})"
+        below = any(True for level in SUBFOLDERS for _ in place.glob(f"{level}*.parquet"))
+        advice = (
+            f"its subfolders have some, write {text.rstrip('/')}/**/*.parquet"
+            if below
+            else "set data.panel.path to a file, folder or glob"
+        )
+        raise InputError(f"panel {text}: no Parquet file there{start}; {advice}")
+    folder = next((file for file in files if file.is_dir()), None)
+    if folder is not None:
+        raise InputError(f"panel {text}: {folder} is a folder; write {folder.parent}/*/*.parquet")
+    return files
+
+
+def files_of_glob(pattern: str) -> Iterator[Path]:
+    """The matches of a glob, which may be absolute, but for those that are hidden."""
+    named = Path(pattern)
+    anchor = named.anchor
+    found = Path(anchor or ".").glob(str(named.relative_to(anchor)) if anchor else pattern)
+    return (file for file in found if not is_hidden(file, named))
+
+
+def is_hidden(file: Path, named: Path) -> bool:
+    """Whether a file, or a folder around it that the ``named`` path does not have, is hidden: Jupyter's copies."""
+    return any(part.startswith(".") and part not in named.parts for part in file.parts)
+
+
+def files_of_folder(folder: Path) -> list[Path]:
+    """The Parquet files of a folder, ascending by name; of a panel that grows, those that its list names.
+
+    Raises:
+        InputError: the list cannot be read.
+    """
+    listed = folder / FOLDER_LIST
+    if not listed.is_file():
+        return sorted(file for file in folder.glob("*.parquet") if not file.name.startswith("."))
+    try:
+        months = parse_json(listed)["panel"]["months"]
+        return [folder / file["name"] for file in months]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{listed}: unreadable; build the panel again with features") from error
+
+
+def source_fingerprint(files: Iterable[Path]) -> str:
+    """Digest of a panel's files from name, size, time and Parquet footer of each; 64 hexadecimal digits.
+
+    A footer has the offset, size and statistics of every column chunk, so a rewritten file differs even where its
+    size does not; the time catches a byte changed in place. A touched or copied panel is taken for a new one:
+    building a cache again is cheaper than training on the wrong rows.
+    """
+    return joined_fingerprint(map(file_fingerprint, files))
+
+
+def file_fingerprint(path: Path) -> str:
+    """The same of one file."""
+    from atft.files.parquet import footer_bytes
+
+    footer, stat = footer_bytes(path), path.stat()
+    digest = hashlib.sha256(f"{path.name}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
+    digest.update(footer)
+    return digest.hexdigest()
+
+
+def joined_fingerprint(of_files: Iterable[str]) -> str:
+    """The fingerprint of a panel from those of its files."""
+    return hashlib.sha256("\0".join(of_files).encode()).hexdigest()
+
+
+@contextmanager
+def same_while_read(panel: str | Path, files: Sequence[Path], fingerprints: Sequence[str]) -> Iterator[None]:
+    """Check after the block, however it ends, that the files are those of the ``fingerprints``; else raise."""
+    try:
+        yield
+    finally:
+        # What has read two states of a file may have failed anywhere, or not at all.
+        if [file_fingerprint(file) for file in files] != [*fingerprints]:
+            raise InputError(f"panel {panel}: its files changed while they were read; run it again")
+
+
+def footer_names(path: str | Path, keys: Sequence[str] = ()) -> tuple[str, ...]:
+    """Column names of a panel, read from the first file's Parquet footer only (a millisecond).
+
+    Args:
+        path: of the panel.
+        keys: columns that it must have, which the names of its folders may say instead.
+
+    Raises:
+        InputError: there is no file, the first one is no Parquet file, or a partition's folders have a key.
+    """
+    from atft.files.parquet import open_parquet
+
+    first = panel_files(path)[0]
+    if _is_text(first):
+        raise InputError(
+            f"{first}: not a readable Parquet file but text; write a panel as Parquet, daily prices go to --prices"
+        )
+    with open_parquet(first) as file:
+        names = tuple(file.schema_arrow.names)
+    folders = [*takewhile(lambda folder: "=" in folder.name, first.parents)][::-1]
+    folder_of = {folder.name.partition("=")[0]: folder for folder in folders}
+    for key in keys:
+        if key in folder_of and key not in names:
+            texts = ", ".join(f"{name!r}: pl.String" for name in folder_of)
+            raise InputError(
+                f"panel {path}: column {key!r} is in the folders' names only, as {folder_of[key].name}; write it "
+                f"into a file, pl.scan_parquet({str(folders[0].parent)!r}, hive_schema={{{texts}}})"
+                f".sink_parquet('panel.parquet') of Polars"
+            )
+    return names
+
+
+def _is_text(path: Path) -> bool:
+    """Whether a file begins as a CSV does, with a line that can be printed."""
+    with path.open("rb") as file:
+        line = file.readline(1024).strip()
+    return bool(line) and line.decode("utf-8-sig", errors="replace").replace("\t", " ").isprintable()
