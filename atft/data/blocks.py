@@ -121,14 +121,9 @@ class DayBlocks(Dataset[DayBatch]):
         span = cache.read_span(start, stocks, features.numpy())
         find = RowFinder(cache.order, stocks)
         rows = [find(view.number) for view in views]
-
-        def of_stocks(by_day: Sequence[Array]) -> Array:
-            return np.stack([spread(v, *row) for v, row in zip(by_day, rows, strict=True)])
-
-        universe = of_stocks([v.universe for v in views]) & (not block.empty)
-        target, sector, exposure = (
-            of_stocks([getattr(v, name) for v in views]) for name in ("target", "sector", "exposure")
-        )
+        names = "universe", "target", "sector", "exposure"
+        universe, target, sector, exposure = (_spread([getattr(v, n) for v in views], rows) for n in names)
+        universe &= not block.empty
         edge_index, edge_attr = self._edges(block, stocks, universe)
         days = np.arange(first, stop)
         if self.purge is None:
@@ -138,7 +133,7 @@ class DayBlocks(Dataset[DayBatch]):
             valid.swapaxes(1, 2)[cache.known_labels[days] < self.min_stocks] = False
         else:
             counting = [valid_labels(cache, int(day), self.min_stocks, self.purge) for day in days]
-            valid = universe[..., None] & of_stocks(counting)
+            valid = universe[..., None] & _spread(counting, rows)
         return DayBatch(
             features=features,
             observed=torch.from_numpy(span.finish()),
@@ -194,3 +189,8 @@ class DayBlocks(Dataset[DayBatch]):
                 np.take(values, linked, out=out[first:last], mode="clip")
             index[:, first:last] += first_node
         return torch.from_numpy(index), torch.from_numpy(attributes.view(np.float32).reshape(-1, 2))
+
+
+def _spread(by_day: Sequence[Array], rows: Sequence[tuple[Array, Array]]) -> Array:
+    """Values of each day's own rows, as those of a block's stocks."""
+    return np.stack([spread(values, *row) for values, row in zip(by_day, rows, strict=True)])

@@ -86,34 +86,43 @@ def prediction_rows(
     """
     import pyarrow as pa
 
-    kinds = {"string": pa.string(), "int32": pa.int32(), "int64": pa.int64(), "bool": pa.bool_()}
+    kinds = {
+        "string": pa.string(),
+        "int32": pa.int32(),
+        "int64": pa.int64(),
+        "bool": pa.bool_(),
+        "float": pa.float32(),
+    }
     stocks, repeats = len(codes), len(horizons)
-
-    def constant(value: Any, kind: Any) -> Any:
-        # Through an array: a scalar of NaN would stay NaN where rows of NaN are null.
-        return pa.repeat(pa.array([value], kind, from_pandas=True)[0], stocks * repeats)
-
-    def of_stocks(values: Any, kind: Any) -> Any:
-        once = values if isinstance(values, pa.Array) else pa.array(values, kind, from_pandas=True)
-        return pa.concat_arrays([once] * repeats)
-
+    rows = stocks * repeats
     columns: dict[str, Any] = {
-        "date": constant(date, pa.date32()),
-        "code": of_stocks(codes, pa.string()),
+        "date": _constant(date, pa.date32(), rows),
+        "code": _repeated(codes, pa.string(), repeats),
         "horizon": pa.array(np.repeat(np.asarray(horizons, np.int32), stocks)),
     }
     for name, values in by_horizon.items():
         columns[name] = pa.array(np.asarray(values, np.float32).T.ravel(), from_pandas=True)
     for name, values in by_stock.items():
         kind = OPTIONAL.get(name, "float")
-        if kind != "float":
-            fill = constant if isinstance(values, str | int) else of_stocks
-            columns[name] = fill(values, kinds[kind])
-        elif np.ndim(values) == 0:
-            columns[name] = constant(float(values), pa.float32())
-        else:
-            columns[name] = of_stocks(np.ascontiguousarray(values, np.float32), pa.float32())
+        if kind == "float":
+            values = np.ascontiguousarray(values, np.float32) if np.ndim(values) else float(values)
+        of_all = isinstance(values, str | int | float)
+        columns[name] = (_constant if of_all else _repeated)(values, kinds[kind], rows if of_all else repeats)
     return pa.table(columns)
+
+
+def _constant(value: Any, kind: Any, rows: int) -> Any:
+    import pyarrow as pa
+
+    # Through an array: a scalar of NaN would stay NaN where rows of NaN are null.
+    return pa.repeat(pa.array([value], kind, from_pandas=True)[0], rows)
+
+
+def _repeated(values: Any, kind: Any, times: int) -> Any:
+    import pyarrow as pa
+
+    once = values if isinstance(values, pa.Array) else pa.array(values, kind, from_pandas=True)
+    return pa.concat_arrays([once] * times)
 
 
 def check_predictions(path: str | Path) -> dict[str, str]:
