@@ -26,6 +26,7 @@ def few_trees(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("benchmarks.ladder_scores.MIN_STOCKS", 5)
 
 
+@pytest.mark.slow
 def test_settings_are_fitted_once_a_fold_and_compared_with_the_default(
     tiny_run: Any, tmp_path: Path, few_trees: None, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:

@@ -172,7 +172,7 @@ def interrupted(
     ("where", "workers", "residency"),
     [
         pytest.param("after_0_*_False", 0, "auto", marks=pytest.mark.slow),
-        ("after_1_*_False", 1, "auto"),
+        pytest.param("after_1_*_False", 1, "auto", marks=pytest.mark.slow),
         ("inside_1_*", 0, "auto"),
         ("inside_0_0_*", 0, "device"),
         ("after_0_*_True", 0, "auto"),

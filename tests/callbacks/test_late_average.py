@@ -54,7 +54,9 @@ def test_an_epoch_below_1_is_an_error() -> None:
         LateAverage(0)
 
 
-@pytest.mark.parametrize(("name", "select"), [("exponential", "last"), ("late", "best")])
+@pytest.mark.parametrize(
+    ("name", "select"), [pytest.param("exponential", "last", marks=pytest.mark.slow), ("late", "best")]
+)
 def test_the_selected_checkpoint_holds_the_weights_that_validation_measured(
     name: str,
     select: str,

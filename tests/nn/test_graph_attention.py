@@ -96,7 +96,7 @@ def test_the_weights_of_a_stocks_neighbours_sum_to_one_and_decide_its_state(edge
         assert not torch.allclose(without[ends[1, loudest]], state[ends[1, loudest]])
 
 
-@pytest.mark.parametrize("bytecode", ["", "1"])
+@pytest.mark.parametrize("bytecode", ["", pytest.param("1", marks=pytest.mark.slow)])
 def test_a_process_leaves_no_file_of_the_layer_behind(tmp_path: Path, bytecode: str) -> None:
     script = "from atft.nn.graph_attention import GraphAttention; GraphAttention(8, 2, 0.0)"
     environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONDONTWRITEBYTECODE": bytecode}

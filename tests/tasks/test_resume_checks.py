@@ -49,14 +49,14 @@ def places(value: Any, inside: Path_ = ()) -> Iterator[Path_]:
 
 def changed(content: dict[str, Any], place: Path_, *value: Any) -> dict[str, Any]:
     """A copy with another value at a place; without a value it is removed."""
-    copied = copy.deepcopy({k: content[k] for k in content if k != "state_dict"})
-    inside: Any = copied
-    for key in place[:-1]:
-        inside = inside[key]
-    if value:
-        inside[place[-1]] = value[0]
+    copied = copy.copy(content)
+    key, *inner = place
+    if inner:
+        copied[key] = changed(content[key], tuple(inner), *value)
+    elif value:
+        copied[key] = value[0]
     else:
-        del inside[place[-1]]
+        del copied[key]
     return copied
 
 

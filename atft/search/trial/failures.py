@@ -20,15 +20,8 @@ from atft.errors import InputError, RunFailed
 FailureClass = Literal["config", "data", "memory", "code", "time"]
 
 DATA_MODULES = (
-    *(
-        "atft.files.cells",
-        "atft.data",
-        "atft.files.dates",
-        "atft.market.write",
-        "atft.panel",
-        "atft.files.parquet",
-    ),
-    *("atft.files.publish", "atft.trading_days"),
+    *("atft.data", "atft.market.write", "atft.panel", "atft.trading_days"),
+    *(f"atft.files.{name}" for name in ("cells", "dates", "panel_files", "parquet", "publish")),
 )
 """Modules, and packages, whose `InputError` is about files on the disk."""
 CONFIG_MODULES = tuple(

@@ -482,6 +482,7 @@ def test_an_interrupted_trial_of_folds_keeps_the_folds_it_has(small: Callable[..
     assert read_receipt(sweep.trial(1) / "fold_1").retried_from is None
 
 
+@pytest.mark.slow  # stopped once: above
 def test_a_trial_of_folds_that_is_stopped_again_at_once_keeps_every_fold(small: Callable[..., Small]) -> None:
     sweep = small(folds=2, limits={"epochs": 2})
     with pytest.raises(Interrupted, match="after epoch 1"):
