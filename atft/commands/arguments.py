@@ -50,12 +50,18 @@ def read_words(words: Sequence[Any]) -> Iterator[Word]:
             yield Word(name, None, [word])
 
 
-def take_options(words: Sequence[str], *names: str) -> tuple[list[tuple[str, str]], list[str]]:
-    """Take options with their values out of a command line; also return the words that are left, in their order.
+def take_options(
+    words: Sequence[str], *names: str, flag: str | None = None
+) -> tuple[list[tuple[str, str]], list[str]]:
+    """Take a command's own options out of a command line, whose others are keys of a config.
 
     Args:
         words: of the command line.
         names: of the options; one that ends in a dot means all that begin with it.
+        flag: one more option, which may stand alone for ``true``.
+
+    Returns:
+        The options by name without dashes, each with its text, and the words that are left, in their order.
 
     Raises:
         InputError: one of the options has no value.
@@ -63,39 +69,13 @@ def take_options(words: Sequence[str], *names: str) -> tuple[list[tuple[str, str
     taken, rest = [], []
     prefixes = tuple(name for name in names if name.endswith("."))
     for name, value, written in read_words(words):
-        if name not in names and not name.startswith(prefixes):
+        if name not in (*names, flag) and not name.startswith(prefixes):
             rest += written
-        elif value is None:
+        elif value is None and name != flag:
             raise InputError(f"{name} needs a value")
         else:
-            taken.append((name, value))
+            taken.append((name[2:], "true" if value is None else value))
     return taken, rest
-
-
-def own_options(
-    words: Sequence[str], names: Sequence[str], flags: Sequence[str] = ()
-) -> tuple[dict[str, str], list[str]]:
-    """Take a command's own options out of a command line, whose others are keys of a config.
-
-    Args:
-        words: of the command line.
-        names: of the options, among them the ``flags``, which may stand alone for ``true``.
-
-    Returns:
-        The text of each option that is given, by its name without dashes, and the words that are left.
-
-    Raises:
-        InputError: one of the options has no value.
-    """
-    own, rest = dict[str, str](), list[str]()
-    for name, value, written in read_words(words):
-        if name not in names:
-            rest += written
-        elif value is None and name not in flags:
-            raise InputError(f"{name} needs a value")
-        else:
-            own[name[2:]] = "true" if value is None else value
-    return own, rest
 
 
 def check_outputs(words: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atft.commands.arguments import check_read, own_options, read_count
+from atft.commands.arguments import check_read, read_count, take_options
 from atft.commands.train import build
 from atft.errors import InputError, clip, listed, nearest
 from atft.process.progress import track
@@ -24,7 +24,8 @@ def run(command: str, arguments: list[str]) -> int:
     """Fit one model a horizon and seed, write the files of the run, and print the table of the test days."""
     from atft.tasks.baseline_scores import BASELINES
 
-    options, rest = own_options(arguments, ("--model", "--seeds"))
+    taken, rest = take_options(arguments, "--model", "--seeds")
+    options = dict(taken)
     if "--help-all" in rest:
         build(command, rest)  # prints it and ends
     model, count = options.get("model", ""), read_count("--seeds", options.get("seeds", "1"))

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atft.commands.arguments import own_options, read_count
+from atft.commands.arguments import read_count, take_options
 from atft.commands.train import build, load_weights
 from atft.errors import InputError
 from atft.evaluation.importance_file import KIND
@@ -56,8 +56,9 @@ def run(_: str, arguments: list[str]) -> int:
     if not arguments or {"-h", "--help"} & set(arguments):
         print(HELP, end="")  # noqa: T201
         return 0
-    own, keys = own_options(arguments, OPTION_NAMES)
-    options: dict[str, Any] = OPTIONS | COUNTS | own
+    options: dict[str, Any] = OPTIONS | COUNTS
+    taken, keys = take_options(arguments, *OPTION_NAMES)
+    options |= dict(taken)
     of_stock, of_period = ("code", "date"), ("from", "to")
     named = {name for name in (*of_stock, *of_period) if options[name] is not None}
     if options["run"] is None or named not in (set(of_stock), set(of_period)):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 COMMANDS = ("fit", "crossval", "pretrain", "baseline")
 DEFAULT_CONFIG = "prices"
-PREFIX = "--features."
+PREFIX = "features."
 FOLDER = Path("panels")
 SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}
 """Of the days that the gaps between the periods leave."""
@@ -37,7 +37,7 @@ def words_of_panel(words: Sequence[str]) -> list[str]:
             option cannot be used; or the days are too few to split.
     """
     check_one_path(words)
-    taken, rest = take_options(words, "--prices", PREFIX)
+    taken, rest = take_options(words, "--prices", f"--{PREFIX}")
     names = {word.name for word in read_words(rest)}
     if "--data.panel.path" in names:
         raise InputError("--prices makes the panel; leave --data.panel.path out, or --prices")
@@ -52,8 +52,8 @@ def words_of_panel(words: Sequence[str]) -> list[str]:
     # A value that is no whole number is the parser's to name, when it sees all keys.
     horizons = keys.get("model.horizons")
     horizons = [h for h in horizons if type(h) is int and h > 0] if isinstance(horizons, list) else []
-    options = [f"--{name.removeprefix(PREFIX)}={value}" for name, value in taken if name != "--prices"]
-    panel, features = prices_panel(dict(taken)["--prices"], options, horizons)
+    options = [f"--{name.removeprefix(PREFIX)}={value}" for name, value in taken if name != "prices"]
+    panel, features = prices_panel(dict(taken)["prices"], options, horizons)
     rest += ["--data.panel.path", str(panel), "--data.panel.simulate", "null"]
     if not given:
         longest = max(horizons or features.horizons) + features.lag

@@ -132,9 +132,9 @@ def _probe_config(arguments: list[str]) -> tuple[list["Finding"], Path | None]:
         findings = pipeline_findings(cli.model, data)
         path = panel_path(data.panel, data.cache_options.dir)
         findings += panel_findings(path, data.panel.schema, data.horizons)
-        if "--prices" in files:
-            findings.append(price_finding(Path(files["--prices"])))
-    return findings, Path(files["--json"]) if "--json" in files else None
+        if "prices" in files:
+            findings.append(price_finding(Path(files["prices"])))
+    return findings, Path(files["json"]) if "json" in files else None
 
 
 def _panel_words(configs: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from atft.commands.arguments import own_options, read_count
+from atft.commands.arguments import read_count, take_options
 from atft.errors import InputError, clip
 
 HELP = """\
@@ -55,7 +55,8 @@ def split_arguments(arguments: Sequence[str]) -> tuple[CrossvalOptions, list[str
     Raises:
         InputError: a value that an option does not take.
     """
-    own, words = own_options(arguments, OPTION_NAMES, flags=("--warm_start",))
+    taken, words = take_options(arguments, *OPTION_NAMES, flag="--warm_start")
+    own = dict(taken)
     if own.get("warm_start", "true") not in ("true", "false"):
         raise InputError(f"--warm_start takes true or false, got {clip(own['warm_start'], 40)!r}")
     return (

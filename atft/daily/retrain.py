@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from atft.commands.arguments import own_options, read_count
+from atft.commands.arguments import read_count, take_options
 from atft.daily.registry import CONFIG, RECORD, registry_states, write_registry_table
 from atft.daily.retrain_plan import DatedRun, RetrainPlan, dated_run, due_dates, make_plan
 from atft.errors import InputError, counted
@@ -82,7 +82,8 @@ def split_retrain_arguments(arguments: Sequence[str]) -> tuple[RetrainOptions, l
     Raises:
         InputError: a value that an option does not take.
     """
-    own, words = own_options(arguments, OPTION_NAMES)
+    taken, words = take_options(arguments, *OPTION_NAMES)
+    own = dict(taken)
     options = RetrainOptions(
         read_count("--every", own["every"]) if "every" in own else None,
         Path(own["registry"]) if "registry" in own else None,

@@ -8,7 +8,6 @@ from atft.commands.arguments import (
     check_one_path,
     check_outputs,
     check_read,
-    own_options,
     read_count,
     read_words,
     take_options,
@@ -58,7 +57,7 @@ def test_options_are_taken_out_with_their_values_and_the_others_stay() -> None:
         "--prices_of=b.csv",
     ]
     assert take_options(words, "--prices", "--features.") == (
-        [("--prices", "a.csv"), ("--features.calendar", "XNYS"), ("--features.min_close", "1")],
+        [("prices", "a.csv"), ("features.calendar", "XNYS"), ("features.min_close", "1")],
         ["--name", "x", "--all", "--prices_of=b.csv"],
     )
     for short in (["--prices"], ["--prices", "--name", "x"], ["--prices", "a", "--features.min_close"]):
@@ -68,14 +67,14 @@ def test_options_are_taken_out_with_their_values_and_the_others_stay() -> None:
 
 def test_a_commands_own_options_are_apart_from_the_keys_of_a_config() -> None:
     words = ["--folds", "3", "--data.x=1", "-c", "a.yaml", "--warm", "--seeds=2", "--last"]
-    own = {"folds": "3", "warm": "true", "seeds": "2"}
-    assert own_options(words, ("--folds", "--seeds", "--warm"), ("--warm",)) == (
-        own,
+    assert take_options(words, "--folds", "--seeds", flag="--warm") == (
+        [("folds", "3"), ("warm", "true"), ("seeds", "2")],
         ["--data.x=1", "-c", "a.yaml", "--last"],
     )
-    assert own_options(["--warm=false"], ("--warm",), ("--warm",)) == ({"warm": "false"}, [])
+    assert take_options(["--warm=false"], flag="--warm") == ([("warm", "false")], [])
+    assert take_options(["", "--warm"], "--folds") == ([], ["", "--warm"])
     with pytest.raises(InputError, match=r"^--folds needs a value$"):
-        own_options(["--folds", "--warm"], ("--folds", "--warm"), ("--warm",))
+        take_options(["--folds", "--warm"], "--folds", flag="--warm")
 
 
 def test_prices_are_one_path() -> None:
