@@ -5,6 +5,7 @@ and is compared with the baselines on unseen days. Checkpoints carry the resolve
 ``--ckpt_path`` alone is enough for every command but fit.
 """
 
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -172,7 +173,10 @@ def _with_checkpoint_config(command: str, arguments: list[str]) -> list[Any]:
     read = list(read_words(words))
     names = {word.name for word in read}
     # --data.cache.help and its like print the keys of a section, and need no values.
-    if {"-h", "--help", "--config"} & names or any(name.endswith(".help") for name in names):
+    of_section = any(name.endswith(".help") for name in names)
+    if of_section:
+        sys.argv[0] = f"python -m atft {command}"  # by which that help names the program
+    if of_section or {"-h", "--help", "--config"} & names:
         return words
     paths = [word.value for word in read if word.name == "--ckpt_path" and word.value is not None]
     if command in TRAINING or not paths:

@@ -123,7 +123,9 @@ def test_help_all_shows_every_key_with_the_sentence_of_its_docstring(
     ],
 )
 def test_the_help_of_a_section_or_a_class_needs_no_config(
-    words: tuple[str, ...], sentence: str, atft: Callable[..., Any]
+    words: tuple[str, ...], sentence: str, atft: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("sys.argv", ["atft/__main__.py"])
     outcome = atft(*words)
     assert outcome.code == 0 and sentence in " ".join(outcome.out.split())
+    assert outcome.out.startswith(f"usage: python -m atft {words[0]} ")
