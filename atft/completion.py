@@ -54,11 +54,7 @@ class KeysOnly(RankingCLI):
 
 
 def run(_: str, arguments: Sequence[str]) -> int:
-    """Print the script.
-
-    Raises:
-        InputError: shtab is not installed, or the shell is not bash.
-    """
+    """Print the script."""
     if not arguments or {"-h", "--help"} & set(arguments):
         print(HELP, end="")  # noqa: T201
         return 0

@@ -39,9 +39,6 @@ def check_option_types(
         options: the dataclass's instance.
         texts: types that may stand for a text, because they are written as one: paths, dates.
         but: fields that have a check of their own.
-
-    Raises:
-        InputError: with the first field that has another type.
     """
     for field in fields(options):
         value = getattr(options, field.name)
@@ -56,9 +53,6 @@ def check_least(prefix: str, options: Any, most: float = inf, **least: float) ->
     Args:
         prefix: put before a name in the message: ``data.loader.``.
         most: the largest that each of them may be, where one number too large would cost memory without end.
-
-    Raises:
-        InputError: with the first number that is not.
     """
     for name, bound in least.items():
         value = getattr(options, name)
@@ -68,11 +62,7 @@ def check_least(prefix: str, options: Any, most: float = inf, **least: float) ->
 
 
 def check_arguments(kind: type, arguments: Mapping[str, Any]) -> None:
-    """Check that arguments of a class, by name, have the types of its constructor.
-
-    Raises:
-        InputError: as `check_option_types`.
-    """
+    """Check that arguments of a class, by name, have the types of its constructor."""
     hints = get_annotations(kind.__init__)  # type: ignore[misc]
     for name, value in arguments.items():
         check_type(f"{kind.__name__}.{name}", value, hints[name])

@@ -120,11 +120,7 @@ def _check_parameter(where: str, name: str, parameter: Parameter, readable: Coll
 
 @contextmanager
 def no_change_in_place(where: str, tensors: Mapping[str, Tensor]) -> Iterator[None]:
-    """Check that the user's code in the block changes no tensor in place; the message names it by its key.
-
-    Raises:
-        InputError: it changes one.
-    """
+    """Check that the user's code in the block changes no tensor in place; the message names it by its key."""
     # Torch counts what changes a tensor in place, but for those of inference mode.
     versions = {name: x._version for name, x in tensors.items() if not x.is_inference()}
     yield
@@ -196,9 +192,6 @@ def check_days_apart(
 
     ``by_day`` are the names of inputs whose first axis is the days; one of length 1 is the same for all. Days
     beyond the length of ``values`` are not checked.
-
-    Raises:
-        InputError: they change.
     """
     for day in range(len(values)):
         copies = {n: x[day].expand_as(x) if n in by_day and len(x) > 1 else x for n, x in inputs.items()}

@@ -106,9 +106,6 @@ def bin_days(train: StockDays, val: StockDays, settings: Mapping[str, Any], thre
 
     Args:
         settings: of `tree_settings`; with ``feature_pre_filter`` False, leaves of any size can be fitted.
-
-    Raises:
-        InputError: LightGBM is not installed, or a horizon has no known target.
     """
     lightgbm = load_optional("lightgbm", "baselines")
     check_targets(train, val)

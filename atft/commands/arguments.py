@@ -135,9 +135,6 @@ def check_read(words: Sequence[Any], overlooked: Sequence[str], by: str) -> None
         words: of the command line.
         overlooked: keys, each with all that are below it, as ``--model.objective``.
         by: the command, for the message.
-
-    Raises:
-        InputError: it names one.
     """
     for name, _, _ in read_words(words):
         if any(name == key or name.startswith(f"{key}.") for key in overlooked):

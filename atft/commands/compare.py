@@ -25,11 +25,7 @@ COMMAND = FileCommand(
 
 
 def run(_: str, arguments: Sequence[str]) -> int:
-    """Compare the files, print the tables, and write the figures where a file is named.
-
-    Raises:
-        InputError: a file or an option cannot be used, or the files have no row in common.
-    """
+    """Compare the files, print the tables, and write the figures where a file is named."""
     from atft.process.progress import Progress
 
     words, options, out = parse_file_arguments(COMMAND, arguments, FORMATS)

@@ -48,11 +48,7 @@ OPTION_NAMES = tuple(f"--{name}" for name in (*OPTIONS, *COUNTS))
 
 
 def run(_: str, arguments: list[str]) -> int:
-    """Explain what the arguments name, print it, and write the JSON file and the picture.
-
-    Raises:
-        InputError: the run, the stock, the day or the period cannot be used, or captum is not installed.
-    """
+    """Explain what the arguments name, print it, and write the JSON file and the picture."""
     if not arguments or {"-h", "--help"} & set(arguments):
         print(HELP, end="")  # noqa: T201
         return 0
@@ -152,11 +148,7 @@ def find_checkpoint_of(run: Path) -> Path:
 
 
 def check_own_data(keys: list[str]) -> None:
-    """Check that no key of ``predict`` names other data than the run's, whose importance its report shows.
-
-    Raises:
-        InputError: a key does; the file would replace what the run's own days say.
-    """
+    """Check that no key of ``predict`` names other data than the run's, whose importance its report shows."""
     for word in keys:
         key = word.partition("=")[0]
         if key == "--config" or (key.startswith("--data.") and not key.startswith("--data.cache.")):

@@ -43,11 +43,7 @@ TEXTS = ("panel", "predictions", "split", "earlier", "prices", "json")
 
 
 def run(command: str, arguments: list[str]) -> int:
-    """Run the probes that the arguments ask for, print their findings, and write them where asked to.
-
-    Raises:
-        InputError: an input cannot be read, or nothing is named that could be probed.
-    """
+    """Run the probes that the arguments ask for, print their findings, and write them where asked to."""
     if not arguments or {"-h", "--help"} & set(arguments):
         print(HELP, end="")  # noqa: T201
         return 0

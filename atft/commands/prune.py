@@ -42,11 +42,7 @@ class JudgedCache(NamedTuple):
 
 
 def run_prune(arguments: Sequence[str]) -> int:
-    """Remove what no run needs, and print a line for each cache.
-
-    Raises:
-        InputError: an unknown option, or a folder that is not there.
-    """
+    """Remove what no run needs, and print a line for each cache."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--prune", action="store_true")
     parser.add_argument("--dry_run", action="store_true")

@@ -21,11 +21,7 @@ COMMAND = FileCommand(
 
 
 def run(_: str, arguments: Sequence[str]) -> int:
-    """Measure the files, write the page and print its path.
-
-    Raises:
-        InputError: a file or an option cannot be used, or there are more files than colours.
-    """
+    """Measure the files, write the page and print its path."""
     from atft.tear_sheet.sheet import check_file_count, tear_sheet
 
     paths, options, out = parse_file_arguments(COMMAND, arguments, (".html",))

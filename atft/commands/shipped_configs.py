@@ -32,11 +32,7 @@ A file called NAME wins over the shipped config. If there is a NAME.yaml, the co
 
 
 def run(command: str, arguments: Sequence[str]) -> int:
-    """List the shipped configs, or print the one that is named.
-
-    Raises:
-        InputError: more than one name, or no config of that name.
-    """
+    """List the shipped configs, or print the one that is named."""
     files = {name: path for taker in FOLDERS for name, path in shipped_configs(taker).items()}
     if not arguments or {"-h", "--help"} & set(arguments):
         print(list_configs())  # noqa: T201

@@ -24,12 +24,7 @@ if TYPE_CHECKING:
 
 
 def run(command: str, arguments: list[str]) -> int:
-    """Run ``crossval``, or ``fit`` with ``--seeds``; 0 once the result is written.
-
-    Raises:
-        InputError: a mistake in the options, the configuration or a fold.
-        RunFailed: a run failed twice.
-    """
+    """Run ``crossval``, or ``fit`` with ``--seeds``; 0 once the result is written."""
     from atft.crossval.child import child_program
 
     if {"-h", "--help"} & set(arguments):

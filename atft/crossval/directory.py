@@ -41,11 +41,7 @@ def write_record(file: Path, record: Any, config_text: str) -> None:
 
 
 def read_record(directory: Path) -> CrossvalRecord:
-    """Read the record back.
-
-    Raises:
-        InputError: there is none, or it cannot be read.
-    """
+    """Read the record back."""
     path = directory / RECORD
     if not path.is_file():
         raise InputError(
@@ -95,9 +91,6 @@ def check_same_data(directory: Path, record: CrossvalRecord, receipts: Mapping[s
         directory: of the runs.
         record: of the directory.
         receipts: of each run, by the name of its folder.
-
-    Raises:
-        InputError: a run has trained on other data; the line names the first.
     """
     for name, receipt in receipts.items():
         trained = receipt.digests.get("data", record.data)
@@ -137,9 +130,6 @@ def check_same_config(directory: Path, config_text: str, or_else: str, read: Cal
         config_text: the configuration of now.
         or_else: what else can be done than to put the key back, for the message.
         read: its file to text; `RankingCLI.text_of` gives keys that are newer than the directory their defaults.
-
-    Raises:
-        InputError: a key differs; the line names the first.
     """
     before = mapping_of(read(directory / CONFIG), str(directory / CONFIG))
     for changed in changed_keys(before, mapping_of(config_text, "the configuration")):

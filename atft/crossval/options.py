@@ -50,11 +50,7 @@ class CrossvalOptions:
 
 
 def split_arguments(arguments: Sequence[str]) -> tuple[CrossvalOptions, list[str]]:
-    """Take the options out of the words of a command line; the others are those of ``fit``, in their order.
-
-    Raises:
-        InputError: a value that an option does not take.
-    """
+    """Take the options out of the words of a command line; the others are those of ``fit``, in their order."""
     taken, words = take_options(arguments, *OPTION_NAMES, flag="--warm_start")
     own = dict(taken)
     if own.get("warm_start", "true") not in ("true", "false"):

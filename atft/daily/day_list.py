@@ -41,11 +41,7 @@ def order_stocks(scores: DayScores, horizon: int | None) -> Int[np.ndarray, " st
 
 
 def check_rank_by(rank_by: int | None, horizons: Sequence[int]) -> None:
-    """Check that the horizon that is to decide the rank, where there is one, is among those that are scored.
-
-    Raises:
-        InputError: it is not.
-    """
+    """Check that the horizon that is to decide the rank, where there is one, is among those that are scored."""
     if rank_by is not None and rank_by not in horizons:
         raise InputError(
             f"--rank_by {rank_by}: the checkpoint scores {', '.join(map(str, horizons))} days ahead"

@@ -60,12 +60,7 @@ class RetrainOptions(NamedTuple):
 
 
 def run(_: str, arguments: Sequence[str]) -> int:
-    """Run ``retrain``; 0 once no run is due.
-
-    Raises:
-        InputError: a mistake in the options or the configuration, or another one than the registry's.
-        RunFailed: a run failed twice; all others are finished.
-    """
+    """Run ``retrain``; 0 once no run is due."""
     from atft.crossval.child import child_program
 
     if not arguments or {"-h", "--help"} & set(arguments):
@@ -77,11 +72,7 @@ def run(_: str, arguments: Sequence[str]) -> int:
 
 
 def split_retrain_arguments(arguments: Sequence[str]) -> tuple[RetrainOptions, list[str]]:
-    """Take the options out of the words of a command line; the others are those of ``fit``, in their order.
-
-    Raises:
-        InputError: a value that an option does not take.
-    """
+    """Take the options out of the words of a command line; the others are those of ``fit``, in their order."""
     taken, words = take_options(arguments, *OPTION_NAMES)
     own = dict(taken)
     options = RetrainOptions(
@@ -176,11 +167,7 @@ def registry_plan(cli: "RankingCLI", registry: Path, options: RetrainOptions) ->
 
 
 def check_splits(cli: "RankingCLI", runs: Sequence[DatedRun]) -> None:
-    """Check that every run has days, before the first one trains.
-
-    Raises:
-        InputError: a run has none; the line names its date.
-    """
+    """Check that every run has days, before the first one trains."""
     data = cli.datamodule
     for run in runs:
         try:

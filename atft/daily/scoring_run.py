@@ -42,11 +42,7 @@ def load_run(options: ListOptions) -> ScoringRun:
 
 
 def score_by(directory: Path, options: ListOptions) -> ScoringRun:
-    """Read what scores from the directory of a run; the options say which of its networks and trees.
-
-    Raises:
-        InputError: as `load_run`.
-    """
+    """Read what scores from the directory of a run; the options say which of its networks and trees."""
     of_run = config_of_run(directory)
     parts: list[Scorer] = []
     if options.scorer != "lightgbm":

@@ -30,11 +30,7 @@ class Source:
         return panel_path(self.panel, self.cache.dir)
 
     def open_cache(self) -> DayCache:
-        """The panel's cache, built or extended first where days are missing.
-
-        Raises:
-            InputError: the panel or the cache cannot be used.
-        """
+        """The panel's cache, built or extended first where days are missing."""
         path = build_cache(self.panel_path, self.panel.schema, list(self.horizons), self.cache, self.graph)
         return DayCache(path.resolve())
 

@@ -39,11 +39,7 @@ class ResidentBlocks:
         self.panel, self.blocks = panel, blocks
 
     def __getitem__(self, block: PlannedBlock) -> DayBatch:
-        """Gather one block.
-
-        Raises:
-            InputError: a day's bytes are damaged, or the block's first day has too little history.
-        """
+        """Gather one block."""
         if block.joined:
             return join_days(block, [self[day] for day in block.joined])
         start, first, stop = self.blocks.span_of(block)

@@ -93,10 +93,6 @@ def runtime_name(kind: str) -> str:
 
 
 def check_packages() -> None:
-    """Check that the packages of the extra ``export`` can be imported.
-
-    Raises:
-        InputError: one cannot; the line names the extra.
-    """
+    """Check that the packages of the extra ``export`` can be imported."""
     for name in PACKAGES:
         load_optional(name, "export")

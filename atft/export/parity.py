@@ -49,11 +49,7 @@ def difference_of(results: Mapping[str, Tensor], expected: Mapping[str, Tensor])
 
 
 def days_to_compare(data: DayData, count: int, seed: int) -> list[int]:
-    """Draw days among those that ``predict`` scores and that have enough stocks; fewer where there are not as many.
-
-    Raises:
-        InputError: there is none.
-    """
+    """Draw days among those that ``predict`` scores and that have enough stocks; all where there are fewer."""
     rows, days = np.array(data.open_cache().manifest.universe_rows), data.predict_days()
     enough = days[rows[days] >= MIN_STOCKS]
     if not len(enough):

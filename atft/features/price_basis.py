@@ -55,9 +55,6 @@ def check_one_basis(stored: PriceGrid, new: PriceGrid) -> None:
 
     They would stay on the stored basis, and the return to the first row of ``new`` would be false. It was adjusted
     where the first two rows that both have differ by one factor; a single row may be a correction.
-
-    Raises:
-        InputError: there is such a code.
     """
     with np.errstate(invalid="ignore"):
         ratio = stored_like(stored, new).close.astype(np.float64) / new.close

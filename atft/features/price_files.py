@@ -37,9 +37,6 @@ def price_files(path: Path) -> list[Path]:
 
     A folder or glob has no hidden file, none of a hidden folder, such as the copies in Jupyter's
     ``.ipynb_checkpoints``, and none with an underscore before its name.
-
-    Raises:
-        InputError: there is none.
     """
     if path.is_file():
         return [path]

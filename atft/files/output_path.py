@@ -28,9 +28,6 @@ def check_no_evidence(out: Path, option: str = "--out") -> None:
     Args:
         out: the file to write; links are followed.
         option: that names the file, for the message.
-
-    Raises:
-        InputError: it is one of them.
     """
     path = out.resolve()
     left = (*EVIDENCE, *RUN_FILES)
@@ -41,11 +38,7 @@ def check_no_evidence(out: Path, option: str = "--out") -> None:
 
 
 def check_table_out(out: Path, suffixes: Sequence[str], inputs: Iterable[str | Path | None]) -> None:
-    """Check that the table which ``--out`` names has a known suffix, and is neither evidence nor an input.
-
-    Raises:
-        InputError: it has another suffix, or would replace one of them.
-    """
+    """Check that the table which ``--out`` names has a known suffix, and is neither evidence nor an input."""
     if out.suffix not in suffixes:
         raise InputError(f"--out {out}: the suffix decides the format, it must be {' or '.join(suffixes)}")
     check_no_evidence(out)
@@ -58,9 +51,6 @@ def check_panel_out(out: Path, option: str = "out") -> None:
     Args:
         out: the file to write.
         option: that names the file, for the message.
-
-    Raises:
-        InputError: it has another suffix, or none.
     """
     if out.suffix not in PANEL_SUFFIXES:
         raise InputError(f"{option} {out}: a panel is a Parquet file; name it {out.stem}.parquet")
@@ -73,9 +63,6 @@ def check_not_among(out: Path, inputs: Iterable[str | Path], option: str = "--ou
         out: the file to write; of ``{date}`` in its name a later call makes a date.
         inputs: folders and globs; a file has no more files.
         option: that names the file, for the message.
-
-    Raises:
-        InputError: one of the inputs would read it.
     """
     path = out.resolve()
     for source in inputs:
@@ -96,9 +83,6 @@ def check_not_read(out: Path, inputs: Iterable[str | Path | None], option: str =
         inputs: files, globs, and folders with all that is below them; None, an empty text, and what is not there,
             are no input.
         option: that names the file, for the message.
-
-    Raises:
-        InputError: it is one of them.
     """
     # Which date {date} becomes may not be known yet.
     path = re.compile(re.escape(str(out.resolve())).replace(re.escape("{date}"), DATE))

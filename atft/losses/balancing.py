@@ -22,11 +22,7 @@ MAX_WEIGHT_RATIO = 1000.0
 
 
 def check_requested(requested: Mapping[str, float], terms: Mapping[str, float]) -> None:
-    """Check that the requested shares of the gradient can be reached with these configured weights.
-
-    Raises:
-        InputError: with the name, what it got, and what is needed.
-    """
+    """Check that the requested shares of the gradient can be reached with these configured weights."""
     key = "model.objective.gradient_shares"
     for name, share in requested.items():
         check_name(key, name)

@@ -38,9 +38,6 @@ class NeutralTargets(nn.Module):
 
     Args:
         names: ``sector``, and columns of the panel's exposures; empty changes nothing.
-
-    Raises:
-        InputError: a name comes twice.
     """
 
     columns: Tensor
@@ -137,11 +134,7 @@ class NeutralTargets(nn.Module):
 
 
 def check_neutral_to(names: Sequence[str]) -> None:
-    """Check that no name comes twice.
-
-    Raises:
-        InputError: with the name.
-    """
+    """Check that no name comes twice."""
     for name in names:
         if list(names).count(name) > 1:
             raise InputError(f"model.objective.neutral_to names {name!r} twice; name it once")

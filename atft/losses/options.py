@@ -78,11 +78,7 @@ class ObjectiveOptions:
 
 
 def check_term_weights(terms: Mapping[str, float], key: str = "model.objective.terms") -> None:
-    """Check that weights are finite, not negative, and not all 0; ``key`` is where they are written.
-
-    Raises:
-        InputError: with the name and what it got.
-    """
+    """Check that weights are finite, not negative, and not all 0; ``key`` is where they are written."""
     for name, weight in terms.items():
         if not (math.isfinite(weight) and weight >= 0):
             raise InputError(f"{key}.{name} must be a number >= 0, got {weight}")

@@ -34,11 +34,7 @@ TARGETS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def target_transform(name: str) -> Callable[[Tensor, Tensor], Tensor]:
-    """Find a target transform by name.
-
-    Raises:
-        InputError: there is none of that name.
-    """
+    """Find a target transform by name."""
     if name not in TARGETS:
         raise InputError(f"model.objective.target {name!r} is not known{nearest(name, TARGETS)}")
     return TARGETS[name]

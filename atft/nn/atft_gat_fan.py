@@ -70,9 +70,6 @@ class ATFTGATFAN(RankingNetwork):
         linear_path: keep a path without a nonlinearity from a row to the score. If false, the state goes through
             ReLU, dropout and a gated residual after the market's modulation.
         quantiles: levels in (0, 1), ascending, of the quantile heads; none by default.
-
-    Raises:
-        InputError: a size is out of range.
     """
 
     def __init__(

@@ -38,9 +38,6 @@ class Ensemble(nn.Module):
         inputs: names of the columns that its members read, and horizons.
         network: builds a member.
         members: how many, 1 or more.
-
-    Raises:
-        InputError: those of `build_network`.
     """
 
     def __init__(self, inputs: NetworkInputs, network: NetworkFactory, members: int) -> None:

@@ -49,9 +49,6 @@ class FeatureEncoding(ScaledModule):
         dropout: share of the features of each row that are 0 in training; the others grow by ``1 / (1 - dropout)``.
         sigma: standard deviation of the initial frequencies, in cycles per interquartile range (of a rank: per
             standard deviation); above 0. The larger, the finer the first curves.
-
-    Raises:
-        InputError: a number is out of range.
     """
 
     edges: Tensor

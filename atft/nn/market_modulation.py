@@ -30,11 +30,7 @@ UNIT_DROPOUT = 0.2
 
 
 def check_modulation(bins: int, units: int) -> None:
-    """Check the sizes of a modulation, also where a network has none: a wrong number is named, not ignored.
-
-    Raises:
-        InputError: one is out of range.
-    """
+    """Check the sizes of a modulation, also where a network has none: a wrong number is named, not ignored."""
     check_sizes(1, 240, modulation_bins=bins)
     check_sizes(0, 4096, modulation_units=units)
 
@@ -49,9 +45,6 @@ class MarketModulation(ScaledModule):
         hidden_size: width of the state.
         bins: of each column, equally likely on the training days; with 1 it is read linearly.
         units: hidden units, ReLU of a line through all columns' bins, which are in ``m`` beside the columns.
-
-    Raises:
-        InputError: ``bins`` or ``units`` is out of range.
     """
 
     edges: Tensor

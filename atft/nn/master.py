@@ -122,9 +122,6 @@ class MASTER(RankingNetwork):
         bins: numbers that encode a feature, 2 to 240; unused with encoding none.
         encoding_dropout: share of the features of each row that are hidden in training.
         encoding_sigma: standard deviation of the initial frequencies of encoding periodic.
-
-    Raises:
-        InputError: a size is out of range.
     """
 
     def __init__(

@@ -45,11 +45,7 @@ class RankingNetwork(nn.Module):
                 module.set_scaling(scaling)
 
     def set_parts(self, **on: bool) -> None:
-        """Turn parts on or off; the parameters of a part that is off ask for no gradient.
-
-        Raises:
-            InputError: no part of that name.
-        """
+        """Turn parts on or off; the parameters of a part that is off ask for no gradient."""
         groups = self.parameter_groups()
         for name, switch in on.items():
             if name not in self.parts:

@@ -10,44 +10,28 @@ INIT_ARGS = "model.network.init_args"
 
 
 def check_sizes(low: int, high: int, **sizes: int) -> None:
-    """Check that sizes, by the names of their options, are ``low`` to ``high``.
-
-    Raises:
-        InputError: the first that is not.
-    """
+    """Check that sizes, by the names of their options, are ``low`` to ``high``."""
     for name, value in sizes.items():
         if not low <= value <= high:
             raise InputError(f"{INIT_ARGS}.{name} must be {low} to {high}, got {value}")
 
 
 def check_shares(**shares: float) -> None:
-    """Check that shares, by the names of their options, are at least 0 and below 1.
-
-    Raises:
-        InputError: the first that is not.
-    """
+    """Check that shares, by the names of their options, are at least 0 and below 1."""
     for name, value in shares.items():
         if not 0 <= value < 1:
             raise InputError(f"{INIT_ARGS}.{name} must be at least 0 and below 1, got {value}")
 
 
 def check_positive(**numbers: float) -> None:
-    """Check that numbers, by the names of their options, are finite and above 0.
-
-    Raises:
-        InputError: the first that is not.
-    """
+    """Check that numbers, by the names of their options, are finite and above 0."""
     for name, value in numbers.items():
         if not 0 < value < math.inf:
             raise InputError(f"{INIT_ARGS}.{name} must be a number above 0, got {value}")
 
 
 def check_horizons(horizons: Sequence[int]) -> None:
-    """Check that horizons are ascending trading days.
-
-    Raises:
-        InputError: they are not, or there is none.
-    """
+    """Check that horizons are ascending trading days."""
     if not horizons or min(horizons) < 1 or sorted(set(horizons)) != list(horizons):
         raise InputError(f"model.horizons must be ascending trading days >= 1, got {list(horizons)}")
 

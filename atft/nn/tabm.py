@@ -95,9 +95,6 @@ class TabM(RankingNetwork):
         modulation_bins: number of bins by which film reads each regime column, 1 to 240; 1 reads it linearly.
         modulation_units: hidden units that read all regime columns together, 0 to 4096; with 0 their effects only
             add up.
-
-    Raises:
-        InputError: a size is out of range.
     """
 
     def __init__(

@@ -43,11 +43,7 @@ Normaliser = Callable[[Tensor, Tensor], NormalisedWindow]
 
 
 def normaliser(name: str, n_features: int) -> Normaliser:
-    """Build a member of the family.
-
-    Raises:
-        InputError: no member of that name.
-    """
+    """Build a member of the family."""
     if name not in MEMBERS:
         raise InputError(
             f"model.network.init_args.window_norm: no window normalisation {name!r}{nearest(name, MEMBERS)}"

@@ -25,9 +25,6 @@ class AdaBelief(adabelief_pytorch.AdaBelief):  # type: ignore[misc]
         weight_decay: share of the weights subtracted per step, times the learning rate.
         amsgrad: divide by the largest squared distance so far.
 
-    Raises:
-        InputError: a number is out of range.
-
     Paper: Zhuang et al. (2020), AdaBelief Optimizer: Adapting Stepsizes by the Belief in Observed Gradients.
     """
 

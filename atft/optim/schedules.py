@@ -129,9 +129,6 @@ class WarmupConstant(Schedule):
     Args:
         optimizer: its groups' learning rates are those after the warm-up.
         warmup_epochs: epochs of rising, ``w``; 0 for none.
-
-    Raises:
-        InputError: the warm-up is negative.
     """
 
     def __init__(self, optimizer: Optimizer, warmup_epochs: float = 1.0) -> None:
@@ -153,9 +150,6 @@ class WarmRestarts(Schedule):
         T_0: epochs of the first cycle.
         T_mult: length of each cycle as a multiple of the one before.
         eta_min_ratio: lowest rate as a share of the peak, in [0, 1).
-
-    Raises:
-        InputError: a number is out of range.
 
     Paper: Loshchilov and Hutter (2017), SGDR: Stochastic Gradient Descent with Warm Restarts.
     """

@@ -35,9 +35,6 @@ def later_day_suspects(task: RankingTask, data: DayData, folder: Path) -> list[S
 
     Args:
         task: whose network scores; it is copied, and its zero weights are replaced by noise.
-
-    Raises:
-        InputError: the slice cannot be used.
     """
     scorer = scoring_copy(task, data)
     val = data.split.val

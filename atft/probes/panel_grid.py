@@ -182,11 +182,7 @@ def read_grid(
 
 
 def target_horizons(schema: PanelSchema, names: Sequence[str], where: str | Path) -> list[int]:
-    """Horizons for which a panel has a target, ascending; 1 for a target that names none.
-
-    Raises:
-        InputError: it has none.
-    """
+    """Horizons for which a panel has a target, ascending; 1 for a target that names none."""
     if "{h}" not in schema.targets:
         return [1]
     pattern = re.escape(schema.targets).replace(re.escape("{h}"), r"(\d{1,4})")

@@ -66,9 +66,6 @@ def panel_findings(path: str | Path, schema: PanelSchema, horizons: Sequence[int
 
     Returns:
         A finding for each probe, in a fixed order.
-
-    Raises:
-        InputError: the panel cannot be read, or lacks a column that the schema needs.
     """
     grid = read_grid(path, schema, horizons)
     log_return = trailing_return(grid)

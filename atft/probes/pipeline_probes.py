@@ -23,9 +23,6 @@ def pipeline_findings(task: RankingTask, data: DayData) -> list[Finding]:
 
     Returns:
         A finding for each of `NAMES`.
-
-    Raises:
-        InputError: the panel, the split or the options cannot be used.
     """
     manifest = data.open_cache().manifest
     purge = conclude_probe(

@@ -33,11 +33,7 @@ Change = Callable[["polars.DataFrame", PanelColumns, int], "polars.DataFrame"]
 
 
 def slice_panel(data: DayData, folder: Path) -> DayData:
-    """Write the slice and open it with the run's own options, split at the same first validation day.
-
-    Raises:
-        InputError: the panel or the slice cannot be used.
-    """
+    """Write the slice and open it with the run's own options, split at the same first validation day."""
     import polars
 
     cache, split = data.open_cache(), data.split_options

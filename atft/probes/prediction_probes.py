@@ -43,9 +43,6 @@ def prediction_findings(
 
     Returns:
         A finding for each probe, over all horizons, folds and seeds of the file.
-
-    Raises:
-        InputError: a file cannot be read or lacks a column.
     """
     parts = read_scored_rows(path, split)
     rows = sum(int(part.present.sum()) for part in parts)

@@ -37,9 +37,6 @@ def earlier_panel_finding(earlier: str | Path, panel: str | Path, schema: PanelS
     Labels that the earlier panel could not know are left out, as is what only one of the two has a column for.
     Panels that end on one day have read the same data, and of an earlier one that begins after the other has ended
     there is nothing to compare.
-
-    Raises:
-        InputError: a panel cannot be read.
     """
     before = read_grid(earlier, _of_panel(schema, earlier, panel))
     after = read_grid(panel, _of_panel(schema, panel, earlier), only=before.codes)
@@ -138,11 +135,7 @@ def _count(grid: PanelGrid, differs: np.ndarray, codes: list[str]) -> str:
 
 
 def price_finding(prices: Path, options: FeatureOptions | None = None) -> Finding:
-    """Make features from a slice of a price file, and again with later prices deleted and disturbed.
-
-    Raises:
-        InputError: the prices cannot be used.
-    """
+    """Make features from a slice of a price file, and again with later prices deleted and disturbed."""
     probe, suspects = "later prices", []
     options = options or FeatureOptions()
     with tempfile.TemporaryDirectory() as folder:

@@ -25,9 +25,6 @@ def check_same_training(checkpoint: str, trained: str, config: str) -> None:
         checkpoint: its name, for the message.
         trained: the configuration that it carries, YAML; empty where it carries none.
         config: the run's own, of which a task of Python's has only the arguments that were given to its network.
-
-    Raises:
-        InputError: a key differs; the line names the first.
     """
     if not trained:
         return

@@ -86,11 +86,7 @@ def check_training(
 
 
 def check_optimizer_trains(trainer: RunTrainer, task: RankingTask) -> None:
-    """Check that a task's optimiser and schedule can be built, last for the run, and that a step changes weights.
-
-    Raises:
-        InputError: there is none, or it cannot train.
-    """
+    """Check that optimiser and schedule can be built and last for the run, and that a step changes weights."""
     _, scheduler = task.build_optimizer(trainer.max_epochs)
     try_schedule(scheduler, trainer.max_epochs or 0)
     try_step(task.optimizer_factory, trainer.strategy.root_device.type)

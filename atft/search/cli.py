@@ -54,11 +54,7 @@ Exit status: 0 the budget is spent; 1 no trial is complete, or the sweep was abo
 
 
 def run(_: str, arguments: Sequence[str]) -> int:
-    """Run one command of the sweep, from what follows ``python -m atft sweep``; its exit status.
-
-    Raises:
-        InputError: no such command or option, or a mistake in the sweep's file.
-    """
+    """Run one command of the sweep, from what follows ``python -m atft sweep``; its exit status."""
     words = list(arguments)
     wants_help = not words or words[0] == "help" or words[0] in HELP_OPTIONS
     command = "run" if not words or words[0].startswith("-") else words.pop(0)

@@ -80,11 +80,7 @@ def stock_days(data: DayData, days: Days, market_columns: bool = False) -> Stock
 
 
 def check_scored_rows(table: HorizonScores, cache: DayCache) -> None:
-    """Check that a cache has the horizon, the stocks and the days of a table whose rows baselines are to score.
-
-    Raises:
-        InputError: it lacks one.
-    """
+    """Check that a cache has the horizon, the stocks and the days of a table whose rows baselines are to score."""
     manifest = cache.manifest
     for name, rows, known in (
         ("horizon", [table.horizon], manifest.horizons),

@@ -40,11 +40,7 @@ def feature_order(trained_on: Sequence[str], names: Sequence[str]) -> list[int]:
 
 
 def check_regimes(network: Network, trained_on: Sequence[str], names: Sequence[str]) -> None:
-    """Check that a network that reads market-wide columns gets those it was trained on.
-
-    Raises:
-        InputError: the names, or their order, differ.
-    """
+    """Check that a network that reads market-wide columns gets those it was trained on."""
     if "regime" in network.reads.values() and list(trained_on) != list(names):
         raise InputError(
             f"checkpoint: trained on the market-wide columns {list(trained_on)[:5]}, the panel gives "
@@ -53,11 +49,7 @@ def check_regimes(network: Network, trained_on: Sequence[str], names: Sequence[s
 
 
 def check_horizons_agree(of_network: Sequence[int], of_data: Sequence[int]) -> None:
-    """Check that the data has a target for each score.
-
-    Raises:
-        InputError: the horizons, or their order, differ.
-    """
+    """Check that the data has a target for each score."""
     if list(of_network) != list(of_data):
         raise InputError(
             f"model.horizons are {list(of_network)}, the data's {list(of_data)}; build the task with "

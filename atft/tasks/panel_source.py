@@ -92,11 +92,7 @@ def check_excludes(panel: PanelOptions) -> None:
 
 
 def panel_path(panel: PanelOptions, folder: str) -> str:
-    """The panel's path; a simulated market is written into ``folder`` first where it is missing.
-
-    Raises:
-        InputError: neither or both sources are given.
-    """
+    """The panel's path; a simulated market is written into ``folder`` first where it is missing."""
     _check_source(panel)
     if panel.simulate is None:
         return str(panel.path)
@@ -107,11 +103,7 @@ def panel_path(panel: PanelOptions, folder: str) -> str:
 
 
 def column_names(panel: PanelOptions) -> tuple[str, ...]:
-    """Names of the panel's columns, from the footer or the market's options.
-
-    Raises:
-        InputError: neither or both sources are given, or nothing is at the path.
-    """
+    """Names of the panel's columns, from the footer or the market's options."""
     _check_source(panel)
     if panel.simulate is not None:
         return market_columns(panel.simulate)

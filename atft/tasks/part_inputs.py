@@ -28,9 +28,6 @@ def check_network_inputs(task: RankingTask, data: DayData, phases: Sequence[Mapp
 
     Args:
         phases: of each phase the parts that it switches, and whether to on.
-
-    Raises:
-        InputError: the panel or the config lacks it.
     """
     available = _available_inputs(data)
     for group, name in task.network.reads.items():
@@ -47,9 +44,6 @@ def check_training_inputs(
     """Check that what trains has its input: the network's parts, quantiles, terms, the target, day weights.
 
     Arguments are those of `check_network_inputs`.
-
-    Raises:
-        InputError: the first that is on without what it needs, and what to do.
     """
     check_network_inputs(task, data, phases)
     network, terms = task.network, task.objective.terms

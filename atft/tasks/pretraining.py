@@ -90,11 +90,7 @@ class Pretraining(RankingTask):
             self.feature_scaling = data.open_cache().manifest.scaling
 
     def build_optimizer(self, max_epochs: int | None) -> tuple[Optimizer, LRScheduler | None]:
-        """Build the optimiser and its schedule; a group for each part of the network that trains, one ``decoder``.
-
-        Raises:
-            InputError: as that of `RankingTask`.
-        """
+        """Build optimiser and schedule; a group for each part of the network that trains, one ``decoder``."""
         groups = {n: g for n, g in self.network.parameter_groups().items() if n not in self.heads}
         groups["decoder"] = list(self.decoder.parameters())
         return build_optimizer(self.optimizer_factory, self.scheduler_factory, groups, max_epochs)

@@ -43,9 +43,6 @@ def check_resume(
         trainer: of the run that resumes.
         expected: optimiser and schedule of the run, new; None where its first phase, which decides what they
             train, is not set yet.
-
-    Raises:
-        InputError: an entry that the run cannot resume from; the line names it.
     """
     for key in ("callbacks", "optimizer_states", "lr_schedulers"):
         if key not in checkpoint:
@@ -70,11 +67,7 @@ def check_resume(
 
 
 def check_loops(checkpoint: Mapping[str, Any], trainer: "pl.Trainer") -> None:
-    """Check the state of the trainer's loops, which an evaluation restores too.
-
-    Raises:
-        InputError: an entry that is missing or of another kind.
-    """
+    """Check the state of the trainer's loops, which an evaluation restores too."""
     for loop in LOOPS:
         _check_kind(checkpoint["loops"].get(loop), getattr(trainer, loop).state_dict(), f"loops.{loop}")
 
@@ -86,9 +79,6 @@ def check_optimizer(trained_by: str, states: Sequence[Mapping[str, Any]], expect
         trained_by: name of its class.
         states: its states.
         expected: the config's optimiser.
-
-    Raises:
-        InputError: another class, or other groups of parameters.
     """
     if type(expected).__name__ != trained_by:
         raise InputError(

@@ -113,9 +113,6 @@ def seen_lines(
         file: its name, for messages.
         dates: those that it scores.
         selects: they are validation days, which may have selected it.
-
-    Raises:
-        InputError: its days are no dates.
     """
     seen = seen_days(entries, file)
     if seen is None:
