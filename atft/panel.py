@@ -6,7 +6,6 @@ where a column may go: a feature can never be a label, a label can never be a fe
 """
 
 import re
-from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -156,6 +155,63 @@ def check_excluded(schema: PanelSchema, names: Sequence[str], where: str) -> Non
             )
 
 
+@dataclass(frozen=True)
+class _Roles:
+    """Gives the roles of a schema their columns among the ``names`` of a panel, or raises with the nearest name."""
+
+    schema: PanelSchema
+    names: Sequence[str]
+    horizons: Sequence[int]
+    where: str
+
+    def need(self, column: str, role: str, advice: str = "", among: Sequence[str] | None = None) -> str:
+        if column not in self.names:
+            hint = nearest(column, self.names if among is None else among)
+            raise InputError(f"{self.where}: no column {column!r} for the role {role}{advice}{hint}")
+        return column
+
+    def is_usual(self, role: str) -> bool:
+        """Whether a role has its default, which a panel may lack; a name that the user wrote must be there."""
+        return bool(getattr(self.schema, role) == getattr(PanelSchema(), role))
+
+    def optional(self, role: str) -> str | None:
+        column: str | None = getattr(self.schema, role)
+        if column is None or (column not in self.names and self.is_usual(role)):
+            return None
+        return self.need(column, role)
+
+    def several(self, role: str) -> tuple[str, ...]:
+        patterns = getattr(self.schema, role)
+        for pattern in () if self.is_usual(role) else patterns:
+            if not match([pattern], self.names):
+                self.need(pattern, role)
+        return match(patterns, self.names)
+
+    def of_horizons(self, role: str) -> tuple[str, ...]:
+        """Label of each horizon; empty where the role is null or an absent default, but for the targets."""
+        schema, pattern = self.schema, getattr(self.schema, role)
+        if pattern is None:
+            return ()
+        if "{h}" not in pattern and len(self.horizons) > 1:
+            raise InputError(
+                f"{role} must contain {{h}}, the horizon in days, got {pattern!r}; or name one horizon"
+            )
+        columns = tuple(pattern.replace("{h}", str(h)) for h in self.horizons)
+        if "{h}" not in pattern and len(matches := match([pattern], self.names)) == 1:
+            columns = matches
+        advice = " (nulls will do to score days)"
+        if role != "targets":
+            advice = f" (every horizon needs one; {role}: null leaves all out)"
+            if self.is_usual(role) and not set(columns) & {*self.names}:
+                return ()
+        # Today's return and a feature are no labels, however alike their names: a hint names neither.
+        past = [schema.return_1d or "", *schema.features, *schema.context, *schema.exposures, *schema.regime]
+        no_label = set(match(past, self.names)) - set(match([schema.targets.replace("{h}", "*")], self.names))
+        labels = [n for n in self.names if n not in no_label]
+        pairs = zip(columns, self.horizons, strict=True)
+        return tuple(self.need(c, f"{role} of horizon {h}", advice, labels) for c, h in pairs)
+
+
 def resolve_columns(
     schema: PanelSchema, names: Sequence[str], horizons: Sequence[int], where: str
 ) -> PanelColumns:
@@ -169,73 +225,22 @@ def resolve_columns(
         raise InputError(f"horizons must be distinct trading days >= 1, got {list(horizons)}")
     if schema.lag < 0:
         raise InputError(f"lag must be at least 0 trading days, got {schema.lag}")
-    have, usual = set(names), PanelSchema()
-
-    def need(column: str, role: str, among: Sequence[str] = names, advice: str = "") -> str:
-        if column not in have:
-            raise InputError(
-                f"{where}: no column {column!r} for the role {role}{advice}{nearest(column, among)}"
-            )
-        return column
-
-    def by_horizon(role: str) -> tuple[str, ...]:
-        pattern = getattr(schema, role)
-        if pattern is None:
-            return ()
-        if "{h}" in pattern:
-            return tuple(pattern.replace("{h}", str(h)) for h in horizons)
-        if len(horizons) > 1:
-            raise InputError(
-                f"{role} must contain {{h}}, the horizon in days, got {pattern!r}; or name one horizon"
-            )
-        matches = match([pattern], names)
-        return matches if len(matches) == 1 else (pattern,)
-
-    # Today's return and a feature are no labels, however alike their names: a hint names neither.
-    past = [schema.return_1d or "", *schema.features, *schema.context, *schema.exposures, *schema.regime]
-    no_label = set(match(past, names)) - set(match([schema.targets.replace("{h}", "*")], names))
-    labels = [n for n in names if n not in no_label]
-
-    def label_columns(role: str) -> tuple[str, ...]:
-        columns = by_horizon(role)
-        if have.isdisjoint(columns) and getattr(schema, role) == getattr(usual, role):
-            return ()
-        advice = f" (every horizon needs one; {role}: null leaves all out)"
-        pairs = zip(columns, horizons, strict=False)  # no column where the role is null
-        return tuple(need(c, f"{role} of horizon {h}", labels, advice) for c, h in pairs)
-
-    # A default that the panel lacks is an absent role; a name that the user wrote must be there.
-    def optional(role: str) -> str | None:
-        column: str | None = getattr(schema, role)
-        if column is None or (column not in have and column == getattr(usual, role)):
-            return None
-        return need(column, role)
-
-    def several(role: str) -> tuple[str, ...]:
-        patterns = getattr(schema, role)
-        for pattern in patterns if patterns != getattr(usual, role) else ():
-            if not match([pattern], names):
-                need(pattern, role)
-        return match(patterns, names)
-
+    roles = _Roles(schema, names, horizons, where)
     columns = PanelColumns(
-        date=need(schema.date, "date"),
-        code=need(schema.code, "code"),
+        date=roles.need(schema.date, "date"),
+        code=roles.need(schema.code, "code"),
         features=feature_names(schema, names, where),
         horizons=tuple(horizons),
-        targets=tuple(
-            need(column, f"targets of horizon {h}", labels, " (nulls will do to score days)")
-            for column, h in zip(by_horizon("targets"), horizons, strict=True)
-        ),
-        delayed_targets=label_columns("delayed_targets"),
-        label_ends=label_columns("label_end"),
-        oracle=label_columns("oracle"),
-        sector=optional("sector"),
-        universe=optional("universe"),
-        exposures=several("exposures"),
-        regime=several("regime"),
-        context=several("context"),
-        return_1d=optional("return_1d"),
+        targets=roles.of_horizons("targets"),
+        delayed_targets=roles.of_horizons("delayed_targets"),
+        label_ends=roles.of_horizons("label_end"),
+        oracle=roles.of_horizons("oracle"),
+        sector=roles.optional("sector"),
+        universe=roles.optional("universe"),
+        exposures=roles.several("exposures"),
+        regime=roles.several("regime"),
+        context=roles.several("context"),
+        return_1d=roles.optional("return_1d"),
         lag=schema.lag,
         first_era=None if schema.first_era is None else read_date("first_era", schema.first_era),
         target_unit=schema.target_unit,
@@ -243,7 +248,7 @@ def resolve_columns(
     # What only repeats a name of `exclude` may be gone from a panel.
     for pattern in schema.features:
         if not match([pattern], [*names, *schema.exclude]):
-            need(pattern, "features")
+            roles.need(pattern, "features")
     by_day = (schema.targets, schema.delayed_targets, schema.oracle, schema.label_end)
     patterns = [*columns.targets, *(p.replace("{h}", "*") for p in by_day if p)]
     _check_roles(columns, match(patterns, names), where)
@@ -289,11 +294,3 @@ def _check_roles(columns: PanelColumns, labels: tuple[str, ...], where: str) -> 
                 )
     if columns.return_1d in labels:
         raise InputError(f"{where}: return_1d {columns.return_1d!r} is a label; it must be a trailing return")
-
-
-def day_index(calendar: Sequence[date], day: date, side: str) -> int:
-    """Index on the calendar of the first day >= ``day`` (side "from") or the last day <= ``day`` ("to").
-
-    ``len(calendar)`` or -1 where there is none.
-    """
-    return bisect_left(calendar, day) if side == "from" else bisect_right(calendar, day) - 1

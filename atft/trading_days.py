@@ -13,6 +13,7 @@ Thin days are found by the days before them only; weekdays and usual holidays by
 takes a year of it to know them.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -103,6 +104,8 @@ def find_trading_days(
     findings: list[str] = []
 
     def judged(fault: str, what: str, examples: Sequence[str], remedy: str) -> str:
+        if not examples:
+            return ""
         text = f"{what}: {len(examples):,}, the first {', '.join(examples[:3])}"
         if rules[fault] == "error":
             raise InputError(f"{where}: {text}; {remedy}")
@@ -125,31 +128,25 @@ def find_trading_days(
     ):
         remedy = f"correct them, or set {key}.{fault} to exclude (no sessions) or keep (sessions)"
         examples = [f"{dates[i]} ({numbers[i]})" for i in np.flatnonzero(which).tolist()]
-        if examples and judged(fault, what, examples, remedy) == "exclude":
+        if judged(fault, what, examples, remedy) == "exclude":
             kept[which] = False
 
-    sessions = np.flatnonzero(kept).tolist()
-    missing = missing_weekdays([dates[i] for i in sessions], usual)
+    sessions = [dates[i] for i in np.flatnonzero(kept).tolist()]
+    missing = missing_weekdays(sessions, usual)
     longest = longest_usual_gap(missing, (dates[-1] - dates[0]).days / 365.25)
-    gaps = np.flatnonzero(missing > longest)
+    gap = missing > longest
     remedy = f"complete the file, or set {key}.gaps to unknown or keep"
-    examples = [f"{dates[sessions[i]]} to {dates[sessions[i + 1]]} ({missing[i]:,} missing)" for i in gaps]
-    inserted = np.where(missing > longest, np.minimum(missing, max(MAX_INSERTED, longest_label_days)), 0)
-    if (
-        examples
-        and judged("gaps", f"gaps of more than {counted(longest, 'weekday')}", examples, remedy) == "keep"
-    ):
-        inserted[:] = 0
-    calendar: list[date] = []
-    source: list[int] = []
+    examples = [f"{sessions[i]} to {sessions[i + 1]} ({missing[i]:,} missing)" for i in np.flatnonzero(gap)]
+    way = judged("gaps", f"gaps of more than {counted(longest, 'weekday')}", examples, remedy)
+    inserted = np.minimum(missing, max(MAX_INSERTED, longest_label_days)) * (gap & (way != "keep"))
+    calendar, source = list[date](), list[int]()
     # Nothing comes before the first session.
-    for i, count in zip(sessions, [0, *inserted.tolist()], strict=False):
+    for i, count in zip(np.flatnonzero(kept).tolist(), [0, *inserted.tolist()], strict=False):
         if count:
             before = np.busday_offset(np.datetime64(dates[i]), np.arange(-count, 0), "forward", usual)
             calendar += before.tolist()
-            source += [-1] * count
         calendar.append(dates[i])
-        source.append(i)
+        source += [-1] * count + [i]
     return TradingDays(tuple(calendar), np.array(source, dtype=np.int64), tuple(findings))
 
 
@@ -216,3 +213,11 @@ def longest_usual_gap(missing: Int[np.ndarray, " gaps"], years: float) -> int:
     recurs = int(np.sort(missing)[-once_a_year]) if len(missing) >= once_a_year else 0
     step = int(np.median(missing))
     return max(SHORTEST_USUAL_GAP + 2 * step, min(LONGEST_USUAL_GAP, recurs + 1))
+
+
+def day_index(calendar: Sequence[date], day: date, side: str) -> int:
+    """Index on the calendar of the first day >= ``day`` (side "from") or the last day <= ``day`` ("to").
+
+    ``len(calendar)`` or -1 where there is none.
+    """
+    return bisect_left(calendar, day) if side == "from" else bisect_right(calendar, day) - 1

@@ -9,7 +9,6 @@ from atft.errors import InputError
 from atft.panel import (
     PanelSchema,
     check_excluded,
-    day_index,
     match,
     resolve_columns,
 )
@@ -177,19 +176,3 @@ def test_a_column_with_brackets_is_named_as_it_is_written() -> None:
 
 def test_globs_keep_the_files_order_and_each_name_once() -> None:
     assert match(["x_*", "x_0", "code"], NAMES) == ("code", "x_1", "x_0", "x_bad")
-
-
-def test_days_are_found_from_either_side() -> None:
-    calendar = [date(2020, 1, 2), date(2020, 1, 3), date(2020, 1, 6)]
-    assert [
-        day_index(calendar, d, "from") for d in (date(2020, 1, 1), date(2020, 1, 4), date(2020, 1, 7))
-    ] == [
-        0,
-        2,
-        3,
-    ]
-    assert [day_index(calendar, d, "to") for d in (date(2020, 1, 1), date(2020, 1, 4), date(2020, 1, 6))] == [
-        -1,
-        1,
-        2,
-    ]

@@ -12,6 +12,7 @@ from atft.trading_days import (
     DAY_RULES,
     MAX_INSERTED,
     TradingDays,
+    day_index,
     day_rules,
     find_trading_days,
     longest_usual_gap,
@@ -315,3 +316,9 @@ def test_rules_are_completed_with_the_defaults_and_an_unknown_one_is_named() -> 
     }
     with pytest.raises(InputError, match="calendar has no 'thin'; did you mean 'thin_days'"):
         day_rules({"thin": "keep"}, "calendar")
+
+
+def test_days_are_found_from_either_side() -> None:
+    calendar = [date(2020, 1, 2), date(2020, 1, 3), date(2020, 1, 6)]
+    assert [day_index(calendar, date(2020, 1, d), "from") for d in (1, 4, 7)] == [0, 2, 3]
+    assert [day_index(calendar, date(2020, 1, d), "to") for d in (1, 4, 6)] == [-1, 1, 2]

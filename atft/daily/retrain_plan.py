@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from atft.data.split import SplitOptions, periods
 from atft.errors import InputError
-from atft.panel import day_index
+from atft.trading_days import day_index
 
 
 class DatedRun(NamedTuple):

@@ -19,7 +19,7 @@ from atft.data.manifest import SECTOR
 from atft.data.split import Days, Split, parse_period
 from atft.errors import InputError, counted, first_of
 from atft.files.cells import MIN_ROWS_PER_CODE
-from atft.panel import day_index
+from atft.trading_days import day_index
 
 MAX_CONSTANT_SHARE = 0.95
 """A feature that is the same for all stocks on more than this share of its days is an error."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from atft.data.folds import FoldOptions, check_folds, fold_count, fold_days, is_causal
 from atft.errors import InputError, counted
 from atft.option_types import check_least, check_option_types
-from atft.panel import day_index
+from atft.trading_days import day_index
 
 Days = np.ndarray[tuple[int], np.dtype[np.int64]]
 """Indices on the calendar, ascending."""
