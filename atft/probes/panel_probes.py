@@ -71,11 +71,14 @@ def panel_findings(path: str | Path, schema: PanelSchema, horizons: Sequence[int
     log_return = trailing_return(grid)
     futures = futures_of(grid, log_return)
     digests = RowDigests(grid.shape)
-    columns = [
+    return [
         *_column_findings(grid, futures, log_return, digests),
         _label_finding(grid, futures),
+        _universe_finding(grid, log_return),
+        _survivors_finding(grid),
+        _copies(grid, digests),
+        _order(grid, futures),
     ]
-    return [*columns, *_universe_findings(grid, log_return), _copies(grid, digests), _order(grid, futures)]
 
 
 def probed_columns(grid: PanelGrid) -> list[str]:
@@ -152,16 +155,12 @@ def _column_findings(
         texts["statistics of later days"] += (
             f"; one number a stock, known on its first day? {', '.join(fixed)}"
         )
-    findings = [conclude_probe(p, suspects[p], texts[p], remedy) for p, remedy in COLUMN_PROBES.items()]
-    if np.isfinite(log_return).any():
-        return findings
-    blind = (
-        "no return_1d and no target of one day, from which returns could be taken; name the column return_1d"
-    )
-    return [
-        cannot_tell(f.probe, blind) if f.verdict == "ok" and f.probe == "neighbours' future" else f
-        for f in findings
-    ]
+    findings = {p: conclude_probe(p, suspects[p], texts[p], remedy) for p, remedy in COLUMN_PROBES.items()}
+    probe = "neighbours' future"
+    if findings[probe].verdict == "ok" and not np.isfinite(log_return).any():
+        reason = "no return_1d and no target of one day, from which returns could be taken"
+        findings[probe] = cannot_tell(probe, f"{reason}; name the column return_1d")
+    return list(findings.values())
 
 
 def _level_suspects(grid: PanelGrid, grouped: Sequence[Levels], columns: int) -> list[Suspect]:
@@ -195,19 +194,20 @@ def _label_finding(grid: PanelGrid, futures: Futures) -> Finding:
     )
 
 
-def _universe_findings(grid: PanelGrid, log_return: Cells) -> list[Finding]:
+def _survivors_finding(grid: PanelGrid) -> Finding:
+    gone = int(leavers(grid.present).sum())
+    years = float((grid.dates[-1] - grid.dates[0]).astype(int) / 365.25)
+    if gone < MIN_STOCKS or too_few_leave(grid.present, years):
+        return cannot_tell("survivors", survivors_text(gone, len(grid.codes), years))
+    return conclude_probe("survivors", [], f"{gone} stocks leave the file before its end", "")
+
+
+def _universe_finding(grid: PanelGrid, log_return: Cells) -> Finding:
     columns, present, universe = grid.columns, grid.present, grid.universe
     probe = "universe"
     remedy = "decide membership with rows up to the day; keep the rows of stocks that leave"
-    gone = int(leavers(present).sum())
-    years = float((grid.dates[-1] - grid.dates[0]).astype(int) / 365.25)
-    survivors = (
-        cannot_tell("survivors", survivors_text(gone, len(grid.codes), years))
-        if gone < MIN_STOCKS or too_few_leave(present, years)
-        else conclude_probe("survivors", [], f"{gone} stocks leave the file before its end", "")
-    )
     if columns.universe is None:
-        return [cannot_tell(probe, "the panel has no universe column"), survivors]
+        return cannot_tell(probe, "the panel has no universe column")
     sizes_of = (*columns.context, *columns.exposures)
     size = next((name for name in ("traded_value", "exposure_size") if name in sizes_of), None)
     sizes = grid.number(size) if size else np.full(grid.shape, np.nan, dtype=np.float32)
@@ -231,16 +231,15 @@ def _universe_findings(grid: PanelGrid, log_return: Cells) -> list[Finding]:
         ]
     if static and not any(suspects):
         reason = (
-            f"no stock ever joins or leaves the universe in {len(grid.dates):,} days; if it is a later list, "
+            f"no stock ever joins or leaves the universe in {len(grid.dates):,} days; if it is a later list"
         )
-        return [cannot_tell(probe, reason + "it knows the survivors", remedy), survivors]
+        return cannot_tell(probe, f"{reason}, it knows the survivors", remedy)
     if not any(suspects) and joins_only(present, universe):
-        reason = "stocks join the universe, at different ages, and none ever leaves it; if it is a later list with "
-        return [cannot_tell(probe, reason + "the days of joining, it knows the survivors", remedy), survivors]
-    return [
-        conclude_probe(probe, suspects, "membership changes, by nothing that comes later", remedy),
-        survivors,
-    ]
+        reason = (
+            "stocks join the universe, at different ages, and none ever leaves it; if it is a later list with"
+        )
+        return cannot_tell(probe, f"{reason} the days of joining, it knows the survivors", remedy)
+    return conclude_probe(probe, suspects, "membership changes, by nothing that comes later", remedy)
 
 
 def futures_of_rows(grid: PanelGrid, log_return: Cells) -> Futures:
