@@ -129,12 +129,9 @@ def with_home(value: Any) -> Any:
 
 
 def check_read(words: Sequence[Any], overlooked: Sequence[str], by: str) -> None:
-    """Check that a command line names no key that the command overlooks; a config may, for other commands.
+    """Check that a command line has none of the ``overlooked`` keys, nor one below them; a config may, for others.
 
-    Args:
-        words: of the command line.
-        overlooked: keys, each with all that are below it, as ``--model.objective``.
-        by: the command, for the message.
+    ``by`` is the command, for the message.
     """
     for name, _, _ in read_words(words):
         if any(name == key or name.startswith(f"{key}.") for key in overlooked):

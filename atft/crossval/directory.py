@@ -65,14 +65,7 @@ def check_same(
 ) -> None:
     """Check that a directory's runs can be resumed with a record and a configuration of now; seeds may differ.
 
-    Args:
-        directory: of the runs.
-        record: of now.
-        config_text: see `check_same_config`.
-        read: see `check_same_config`.
-
-    Raises:
-        InputError: a key, the folds, the warm start or the data differ; the line names the first.
+    For ``config_text`` and ``read`` see `check_same_config`.
     """
     was, now = read_record(directory), replace(record, seeds=[])
     check_same_config(directory, config_text, AGAIN, read)
@@ -85,12 +78,8 @@ def check_same(
 def check_same_data(directory: Path, record: CrossvalRecord, receipts: Mapping[str, Receipt]) -> None:
     """Check that every finished run has trained on the data that the directory began with.
 
-    Runs read the panel's files when they start: files that are replaced meanwhile give them another panel.
-
-    Args:
-        directory: of the runs.
-        record: of the directory.
-        receipts: of each run, by the name of its folder.
+    Runs read the panel's files when they start: files that are replaced meanwhile give them another panel. The
+    ``receipts`` are by the name of a run's folder.
     """
     for name, receipt in receipts.items():
         trained = receipt.digests.get("data", record.data)
@@ -105,9 +94,6 @@ def other_code_line(receipts: Mapping[str, Receipt]) -> str:
     """A line where finished runs are of several states of the code or of a library; empty where all are of one.
 
     Not an error: an upgrade that changes no result would cost every run made before it.
-
-    Args:
-        receipts: of each run, by the name of its folder.
     """
     first, *others = [(name, {"code": r.digests.get("code"), **r.versions}) for name, r in receipts.items()]
     other = [(name, made_by) for name, made_by in others if made_by != first[1]]

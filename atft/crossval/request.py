@@ -20,14 +20,9 @@ if TYPE_CHECKING:
 
 
 def check_many_runs(cli: "RankingCLI", goes_on: str = "crossval --resume DIR goes on") -> None:
-    """Check what one run may have, and many runs may not.
+    """Check that no checkpoint of one run, a seed to count from and one device a run are asked for.
 
-    Args:
-        cli: of a single run.
-        goes_on: how an interrupted start of the many does, for the message.
-
-    Raises:
-        InputError: a checkpoint of one run, no seed to count from, or several devices a run.
+    The message says how an interrupted start of the many runs ``goes_on``.
     """
     if cli.config.ckpt_path is not None:
         raise InputError(f"--ckpt_path is the checkpoint of one run, leave it out; {goes_on}")

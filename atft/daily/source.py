@@ -38,15 +38,7 @@ class Source:
 def source_of(
     config: Mapping[str, Any], where: str, panel: str | None = None, cache_dir: str | None = None
 ) -> Source:
-    """Read where a checkpoint's days come from.
-
-    Args:
-        config: what `atft.commands.checkpoint_config.checkpoint_config` takes from it.
-        where: its file, for messages.
-
-    Raises:
-        InputError: a key or value that this version does not have.
-    """
+    """Read where a checkpoint's days come from, of its `checkpoint_config`; ``where`` is its file."""
     data = config.get("data") or {}
     options = {name: data.get(name) or {} for name in ("panel", "cache", "loader")}
     simulate = options["panel"].get("simulate")

@@ -16,11 +16,7 @@ JUMPS = "the score jumps between the median stock and this one"
 
 
 def stock_text(stock: StockExplanation, top: int) -> str:
-    """A stock's explanation: its place in the day, then tables of features, days and neighbours.
-
-    Args:
-        top: rows of each table; the others are one row.
-    """
+    """A stock's explanation: its place in the day, then tables of ``top`` features, days and neighbours."""
     gap = 100 * abs(stock.gap / stock.difference) if stock.difference else 0.0
     lines = [
         f"{stock.code} on {stock.date}, {days_ahead(stock.horizon)}: rank "

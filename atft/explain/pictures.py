@@ -19,11 +19,7 @@ MIN_SIDE = 150
 
 
 def stock_picture(stock: StockExplanation, top: int) -> str:
-    """Draw the largest attributions of features, those of the window's days, and the neighbours' weights; SVG text.
-
-    Args:
-        top: bars at most; the other features are one more.
-    """
+    """Draw the ``top`` attributions of features, those of the window's days, and the neighbours' weights."""
     from matplotlib.figure import Figure
 
     bars = [(_with_percentile(p), p.attribution) for p in stock.features[:top]]

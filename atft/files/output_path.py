@@ -25,9 +25,7 @@ PANEL_SUFFIXES = (".parquet", ".pq")
 def check_no_evidence(out: Path, option: str = "--out") -> None:
     """Check that the file which an option names is none that a run, a registry or the like leaves in its folder.
 
-    Args:
-        out: the file to write; links are followed.
-        option: that names the file, for the message.
+    Links are followed.
     """
     path = out.resolve()
     left = (*EVIDENCE, *RUN_FILES)
@@ -46,12 +44,7 @@ def check_table_out(out: Path, suffixes: Sequence[str], inputs: Iterable[str | P
 
 
 def check_panel_out(out: Path, option: str = "out") -> None:
-    """Check that the file which an option names for a panel has the suffix of Parquet, which is what is read.
-
-    Args:
-        out: the file to write.
-        option: that names the file, for the message.
-    """
+    """Check that the file which an option names for a panel has the suffix of Parquet, which is what is read."""
     if out.suffix not in PANEL_SUFFIXES:
         raise InputError(f"{option} {out}: a panel is a Parquet file; name it {out.stem}.parquet")
 

@@ -21,11 +21,7 @@ def core_count() -> int:
 
 
 def quota_cores(system: Path = SYSTEM) -> float:
-    """The time that Linux grants the control groups of this process, in cores; infinity without a limit.
-
-    Args:
-        system: the folder of ``proc`` and ``sys``.
-    """
+    """The time that Linux grants the control groups of this process, in cores; infinity without a limit."""
     quotas = [math.inf]
     for line in _read(system / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)

@@ -161,10 +161,8 @@ def check_scores_are_current(trainer: pl.Trainer) -> None:
 def check_averages(callbacks: Iterable[pl.Callback], max_epochs: int) -> None:
     """Check that averages of the weights are measured by validation and contained in checkpoints.
 
-    Those derived from Lightning's ``WeightAveraging`` are, if they average from the first step on.
-
-    Args:
-        max_epochs: -1 without a limit.
+    Those derived from Lightning's ``WeightAveraging`` are, if they average from the first step on. A run without a
+    limit has -1 ``max_epochs``.
     """
     epochs = range(max(max_epochs, 1) if max_epochs >= 0 else UNSET_EPOCHS)
     for callback in callbacks:

@@ -58,15 +58,7 @@ def check_horizons_agree(of_network: Sequence[int], of_data: Sequence[int]) -> N
 
 
 def check_heads_trained(entries: Mapping[str, Any], file: str = "checkpoint") -> None:
-    """Check that a checkpoint is of a network that scores.
-
-    Args:
-        entries: its part ``atft``.
-        file: its name, for the message.
-
-    Raises:
-        InputError: ``pretrain`` wrote it, whose networks have no heads.
-    """
+    """Check by a checkpoint's part ``atft`` that its network scores: those of ``pretrain`` have no heads."""
     if "pretrained" in entries:
         raise InputError(
             f"{file}: pretrained only, its heads were not trained; train with fit --init_from it"
@@ -74,11 +66,7 @@ def check_heads_trained(entries: Mapping[str, Any], file: str = "checkpoint") ->
 
 
 def check_shapes(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
-    """Check that weights are of a network of the same sizes; a checkpoint without weights passes.
-
-    Raises:
-        InputError: a tensor is missing, not known, or has another shape.
-    """
+    """Check that weights are those of a network of the same sizes; a checkpoint without weights passes."""
     other = [n for n in expected if n not in weights or weights[n].shape != expected[n].shape]
     other += [n for n in weights if n not in expected]
     for part, without, remedy in LATER_PARTS:

@@ -200,11 +200,7 @@ class DayData(pl.LightningDataModule):
         return self._to_predict()[0]
 
     def lines_of(self, period: str) -> list[str]:
-        """Lines on what the calendar left out or inserted, and on days that lack history or a known feature.
-
-        Args:
-            period: train, val, test or predict.
-        """
+        """Lines on what the calendar left out or inserted, and on days that lack history or a known feature."""
         none = np.empty(0, dtype=np.int64)
         days, short = self._to_predict() if period == "predict" else (getattr(self.split, period), none)
         cache = self.open_cache()

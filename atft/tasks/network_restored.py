@@ -26,14 +26,7 @@ SEED = 722_519_301
 def check_restored(trial: "Trial", batch: DayBatch, factory: NetworkFactory, inputs: NetworkInputs) -> None:
     """Check that a network of the same ``factory`` scores as the tried one does, once it has its state.
 
-    Args:
-        trial: has the network, whose scaling is another one afterwards.
-        batch: noise.
-        factory: what the network was built by.
-        inputs: what it was built for.
-
-    Raises:
-        InputError: the state cannot be loaded, or the scores differ.
+    The scaling of the tried one is another afterwards.
     """
     # Scaling that is not the first one, which a new network has anyway.
     names = (inputs.features, inputs.regimes)

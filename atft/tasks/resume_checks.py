@@ -38,11 +38,8 @@ def check_resume(
 ) -> None:
     """Check a checkpoint before anything of it is restored into a run.
 
-    Args:
-        checkpoint: its content.
-        trainer: of the run that resumes.
-        expected: optimiser and schedule of the run, new; None where its first phase, which decides what they
-            train, is not set yet.
+    Optimiser and schedule are ``expected`` as new ones of the run; None where its first phase, which decides what
+    they train, is not set yet.
     """
     for key in ("callbacks", "optimizer_states", "lr_schedulers"):
         if key not in checkpoint:
@@ -73,13 +70,7 @@ def check_loops(checkpoint: Mapping[str, Any], trainer: "pl.Trainer") -> None:
 
 
 def check_optimizer(trained_by: str, states: Sequence[Mapping[str, Any]], expected: Optimizer) -> None:
-    """Check that the config's optimiser is the one that trained the checkpoint.
-
-    Args:
-        trained_by: name of its class.
-        states: its states.
-        expected: the config's optimiser.
-    """
+    """Check that the config's optimiser, ``expected``, is of the class and groups that trained the checkpoint."""
     if type(expected).__name__ != trained_by:
         raise InputError(
             f"checkpoint: {trained_by} trained it, the config asks for {type(expected).__name__}; "

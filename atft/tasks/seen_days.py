@@ -108,11 +108,7 @@ def seen_lines(
 ) -> list[str]:
     """A line where a checkpoint has learned from some of the dates that it scores, and is to forecast.
 
-    Args:
-        entries: its part ``atft``.
-        file: its name, for messages.
-        dates: those that it scores.
-        selects: they are validation days, which may have selected it.
+    Days that validate may have selected it: ``selects``.
     """
     seen = seen_days(entries, file)
     if seen is None:

@@ -25,12 +25,7 @@ class StepLog:
         self._steps = 0
 
     def add_step(self, task: Any, rate: float) -> None:
-        """Log the step that was just taken as ``train/step/...`` where one is due, and add it to the epoch.
-
-        Args:
-            task: the module that trains.
-            rate: learning rate that the step used, logged as ``train/learning_rate``.
-        """
+        """Log the step just taken, at this learning rate, where one is due, and add it to the epoch."""
         trainer, sums = task.trainer, task.step.sums
         # A tensor of the CPU: Lightning would copy a number to the device, and wait for it.
         task.log_own({"train/learning_rate": torch.tensor(rate)}, on_step=True, on_epoch=False, logger=False)

@@ -41,11 +41,7 @@ class TermShares:
     ) -> None:
         """Measure a block where it is due, before its step is applied; :meth:`read` uses the measurement.
 
-        Args:
-            task: the module that trains.
-            forecast: of the block.
-            batch: the block.
-            ends_step: it is the last block of its step on all devices.
+        ``ends_step`` says that it is the last block of its step on all devices.
         """
         # Due at the same block on all ranks and for any block size; which terms are pending differs by rank.
         due = batch.closes_step and task.global_step % MEASURED_EVERY_STEPS == 0
