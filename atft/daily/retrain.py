@@ -96,7 +96,7 @@ def retrain(options: RetrainOptions, words: list[str], program: Sequence[str]) -
     """
     from atft.commands.train import build
     from atft.crossval.child_run import LOCK
-    from atft.crossval.command import finish_runs
+    from atft.crossval.cross_validate import finish_runs
     from atft.crossval.directory import write_record
     from atft.crossval.request import check_many_runs, threads_of_each
     from atft.crossval.run_pool import RunPool

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from atft.crossval.command import cross_validate
+from atft.crossval.cross_validate import cross_validate
 from atft.crossval.directory import RECORD
 from atft.crossval.options import split_arguments
 from atft.daily.options import ListOptions
