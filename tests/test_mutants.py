@@ -48,14 +48,9 @@ from atft.metrics.cross_section_metrics import CrossSectionMetrics
 from atft.nn.atft_gat_fan import ATFTGATFAN
 from atft.optim.schedules import WarmupCosine
 from atft.tasks.ranking import RankingTask
-from tests.support.small_task import small_task
+from tests.support.small_task import IN_MEMORY, small_task
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.*does not have many workers.*",
-    "ignore:.*have no `val_dataloader`.*",
-    "ignore:.*LeafSpec.*",  # Lightning 2.6 names a torch class that torch renamed
-    "ignore:.*Trying to infer the `batch_size`.*",
-)
+pytestmark = IN_MEMORY
 
 
 @dataclass(frozen=True)

@@ -70,14 +70,8 @@ def test_scaling_reaches_each_member_and_while_training_the_score_is_their_mean(
 
 def test_explanations_are_the_members_mean_and_states_stand_side_by_side(make_batch: MakeBatch) -> None:
     batch, both = make_batch(stocks=30), ensemble(2).eval()
-    of_members = [member.explain(batch) for member in both.networks]
-    for whole, *parts in zip(both.explain(batch), *of_members, strict=True):
-        assert (whole is None) == (parts[0] is None)
-        if whole is not None:
-            torch.testing.assert_close(whole, (parts[0] + parts[1]) / 2)
-
-    for graph in (True, False):
-        both.set_parts(graph=graph)
+    for parts_on in ({}, {"graph": True}, {"graph": False}):
+        both.set_parts(**parts_on)
         of_members = [member.explain(batch) for member in both.networks]
         for whole, *parts in zip(both.explain(batch), *of_members, strict=True):
             assert (whole is None) == (parts[0] is None)
