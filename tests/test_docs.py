@@ -123,7 +123,7 @@ def option_names(command: str) -> set[str]:
     if first in from_prices.COMMANDS:
         names |= {
             "--prices",
-            *(f"{from_prices.PREFIX}{name}" for name in FeatureOptions.__dataclass_fields__),
+            *(f"--{from_prices.PREFIX}{name}" for name in FeatureOptions.__dataclass_fields__),
         }
     if first == "predict":
         names |= {"--last", *(name for a in list_parser(first)._actions for name in a.option_strings)}
