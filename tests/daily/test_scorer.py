@@ -1,12 +1,13 @@
 """Several scorers count as one by the mean of their ranks; a score that is no number is not hidden by it."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from atft.daily.scorer import DayScores, Scorer, feature_indices, rank_mean
+from atft.daily.scorer import DayScores, Scorer, check_universe, feature_indices, rank_mean
 from atft.data.cache import DayCache
 from atft.errors import InputError
 from atft.evaluation.rank_blend import mean_rank
@@ -43,7 +44,7 @@ def test_scores_are_the_mean_ranks_of_each_horizon() -> None:
         assert scores.score[:, place].tobytes() == expected.tobytes()
     assert scores.codes == ["S0", "S1", "S2"]
     assert blend.features == ("x", "y") and blend.regimes == ("r",)
-    assert blend.config == blend.learned == {"of": "first"}
+    assert blend.name == "blend" and blend.config == blend.learned == {"of": "first"}
     assert blend.files == [Path("first"), Path("second")]
     assert rank_mean("seeds", [SECOND, SECOND]).files == [Path("second")]
 
@@ -57,6 +58,21 @@ def test_quantiles_are_those_of_the_only_part_that_has_them() -> None:
     assert both.quantiles == () and both.score(CACHE, 0, 1).quantiles is None
 
 
+def test_intervals_are_those_of_the_only_part_that_has_them_for_the_day_that_is_asked_for() -> None:
+    width = np.ones((3, 2, 1, 2), dtype=np.float32)
+    asked = []
+
+    def calibrated(*day: Any) -> DayScores:
+        asked.append(day)
+        return FIRST.score(*day)._replace(intervals=width)
+
+    network = FIRST._replace(score=calibrated)
+    assert rank_mean("blend", [network, SECOND]).score(CACHE, 7, 20).intervals is width
+    assert rank_mean("blend", [SECOND, network]).score(CACHE, 7, 20).intervals is width
+    assert rank_mean("seeds", [network, network]).score(CACHE, 7, 20).intervals is None
+    assert asked == [(CACHE, 7, 20)] * 4
+
+
 def test_a_score_that_is_no_number_in_one_part_is_none_in_the_mean() -> None:
     broken = scorer_of("broken", [[np.nan, 1.0], [1.0, 2.0], [2.0, 3.0]])
     scores = rank_mean("blend", [FIRST, broken]).score(CACHE, 0, 1)
@@ -68,3 +84,14 @@ def test_columns_are_found_by_their_names() -> None:
     assert feature_indices(("c", "a"), ("a", "b", "c"), "checkpoint") == [2, 0]
     with pytest.raises(InputError, match="lacks 1 of the 2 features that the trees reads: d; make it"):
         feature_indices(("a", "d"), ("a", "b"), "trees")
+
+
+def test_a_day_without_a_stock_to_rank_is_one_line(types_unchecked: None) -> None:
+    cache: Any = SimpleNamespace(
+        manifest=SimpleNamespace(universe_rows=[3, 0], dates=["2015-01-05", "2015-01-06"])
+    )
+    check_universe(cache, 0)
+    with pytest.raises(
+        InputError, match="no stock is in the universe on 2015-01-06; name another day with --on"
+    ):
+        check_universe(cache, 1)
