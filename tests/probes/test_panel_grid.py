@@ -54,13 +54,32 @@ def test_beside_the_stocks_that_are_read_a_column_comes_with_all_rows_of_the_fil
     rows = pl.read_parquet(market)
     monkeypatch.setattr(panel_grid, "MAX_STOCKS", 7)
     monkeypatch.setattr(panel_grid, "WHOLE_NUMBERS", 2 * len(rows))
+    monkeypatch.setattr(panel_grid, "COLUMNS_AT_ONCE", 2)
     grid, names = read_grid(market, PanelSchema()), ["x_flow", "return_1d", "x_move"]
+    assert [name for name, _ in grid.numbers(names)] == names
     assert np.array_equal(grid.dates[grid.day_of_row], rows["date"].to_numpy())
     read = list(grid.whole_columns(names))
     assert [name for name, _, _ in read] == names
     for name, values, whole in read:
         assert np.array_equal(values, grid.number(name), equal_nan=True)
         assert np.array_equal(whole, rows[name].cast(pl.Float32).to_numpy(), equal_nan=True)
+
+
+def test_sectors_and_members_are_those_of_each_row_and_every_row_is_a_member_where_none_is_named(
+    market: Path, market_rows: pl.DataFrame, tmp_path: Path
+) -> None:
+    path = tmp_path / "panel.parquet"
+    rows = market_rows.sort("date", "code").with_columns(pl.when(pl.col("code") != "S0003").then("sector"))
+    rows.write_parquet(path)
+    grid = read_grid(path, PanelSchema())
+    names = np.array([*grid.sector_names, None])[grid.sector]
+    day, stock = np.divmod(grid.cell, len(grid.codes))
+    assert names[day, stock].tolist() == rows["sector"].to_list()
+    assert (grid.sector[~grid.present] == -1).all() and not grid.universe[~grid.present].any()
+    rows.drop("sector", "universe").write_parquet(path)
+    grid = read_grid(path, PanelSchema())
+    assert np.array_equal(grid.universe, grid.present) and not grid.universe.all()
+    assert grid.sector_names == [] and (grid.sector == -1).all() and grid.sector.shape == grid.shape
 
 
 def test_horizons_come_from_the_names_of_targets() -> None:
