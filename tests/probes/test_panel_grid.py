@@ -65,6 +65,18 @@ def test_beside_the_stocks_that_are_read_a_column_comes_with_all_rows_of_the_fil
         assert np.array_equal(whole, rows[name].cast(pl.Float32).to_numpy(), equal_nan=True)
 
 
+def test_a_panel_of_several_files_is_read_as_one_of_its_rows(
+    market: Path, market_rows: pl.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(panel_grid, "MAX_STOCKS", 7)
+    rows = market_rows.sort("date", "code")
+    for number, part in enumerate((rows[:3000], rows[3000:3001], rows[3001:])):
+        part.write_parquet(tmp_path / f"{number}.parquet")
+    parts, whole = read_grid(tmp_path, PanelSchema()), read_grid(market, PanelSchema())
+    assert parts.shape == whole.shape == (160, 7) and np.array_equal(parts.row, whole.row, equal_nan=True)
+    assert np.array_equal(parts.number("x_flow"), whole.number("x_flow"), equal_nan=True)
+
+
 def test_sectors_and_members_are_those_of_each_row_and_every_row_is_a_member_where_none_is_named(
     market: Path, market_rows: pl.DataFrame, tmp_path: Path
 ) -> None:
