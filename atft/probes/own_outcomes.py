@@ -96,7 +96,7 @@ def stretch_suspect(
     beta, beta_error = _betas(stretch, y, x, many)
     # Returns have fat tails, which the error of a deviation has too.
     _, _, std_of_square = _moments(stretch, (y - mean[stretch]) ** 2, many)
-    enough = (n >= MIN_STRETCH_ROWS) & (std > 0)
+    enough = n >= MIN_STRETCH_ROWS
     with np.errstate(invalid="ignore", divide="ignore"):
         statistics = {
             "mean return": (mean, std / np.sqrt(n)),
@@ -156,7 +156,7 @@ def _off_line(value: np.ndarray, statistic: np.ndarray, error: np.ndarray, tests
         return None
     weight = error**-2.0
     x, y = (v.astype(np.float64) - np.average(v, weights=weight) for v in (value, statistic))
-    rest = y - (weight * x * y).sum() / max((weight * x * x).sum(), 1e-300) * x
+    rest = y - (weight * x * y).sum() / (weight * x * x).sum() * x
     off = float(np.sqrt((weight * rest**2).sum() / free))
     # Chi-square of that many degrees of freedom stays below (1.65 q)^free.
     return off if off < min(MAX_OFF, (FALSE_ALARM / tests) ** (1 / free) / 1.65) else None

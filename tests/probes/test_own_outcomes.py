@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.stats import chi2, linregress
 
+from atft.probes.finding import FALSE_ALARM
 from atft.probes.own_outcomes import is_one_number, level_suspect, levels_of, stretch_suspect
 
 DAYS, STOCKS, MONTH = 240, 60, 20
@@ -87,6 +89,62 @@ def test_stocks_that_are_listed_late_and_days_without_a_row_change_nothing() -> 
     assert evidence(on_all_days(std), present) is not None
 
 
+def estimate(what: str, y: np.ndarray, x: np.ndarray) -> tuple[float, float]:
+    """A statistic of some rows and its standard error, as textbooks have them."""
+    n, std = len(y), y.std(ddof=1)
+    if what == "mean return":
+        return y.mean(), std / n**0.5
+    if what == "volatility":
+        return std, ((y - y.mean()) ** 2).std(ddof=1) / (2 * std * n**0.5)
+    line = linregress(x, y)
+    return line.slope, line.stderr * ((n - 2) / n) ** 0.5
+
+
+@pytest.mark.parametrize(("what", "length"), [("mean return", 5), ("volatility", 5), ("beta", 60)])
+def test_the_distance_from_the_line_is_that_of_a_weighted_fit_over_the_sampling_error(
+    what: str, length: int
+) -> None:
+    stretches = RETURNS.reshape(-1, length, STOCKS)[:, :, :20]
+    market = MEAN.reshape(-1, length)
+    each = [[estimate(what, s[:, i], m) for i in range(20)] for s, m in zip(stretches, market, strict=True)]
+    statistic, error = np.moveaxis(np.array(each), -1, 0)
+    noisy = statistic + 0.1 * error * np.random.default_rng(1).standard_normal(error.shape)
+    value = 3 - 2 * noisy.astype(np.float32)
+    x, y, weight = value.ravel().astype(float), statistic.ravel(), 1 / error.ravel()
+    slope, level = np.polyfit(x, y, 1, w=weight)
+    off = np.sqrt(((weight * (y - slope * x - level)) ** 2).sum() / (len(x) - 2))
+    suspect = stretch_suspect("x", value.repeat(length, axis=0), RETURNS[:, :20], MEAN, HERE[:, :20], 1)
+    assert suspect is not None and f"it is the {what} of" in suspect.evidence
+    assert f"in {len(x):,} cases" in suspect.evidence
+    said = float(suspect.evidence.partition(", to ")[2].partition("%")[0])
+    assert said == pytest.approx(100 * off, abs=0.06)
+    four = HERE[:, :20] & (np.arange(DAYS)[:, None] % length != 0)
+    missing = np.where(four, value.repeat(length, axis=0), np.nan)
+    suspect = stretch_suspect("x", missing, RETURNS[:, :20], MEAN, four, 1)
+    assert suspect is None or what not in suspect.evidence, "a row fewer than are asked for"
+
+
+def test_few_levels_are_accused_where_chance_would_hardly_ever_bring_them_so_near_to_the_line() -> None:
+    rng = np.random.default_rng(3)
+    level = np.arange(500) % 5
+    target = rng.standard_normal(500)
+    mean = np.array([target[level == one].mean() for one in range(5)])
+    error = np.array([target[level == one].std(ddof=1) for one in range(5)]) / 10
+    accused = []
+    for scale in np.geomspace(1e-3, 0.1, 40):
+        values = (mean + scale * error * np.array([1, -1, 1, -1, 1])).astype(np.float32)
+        slope, begin = np.polyfit(values, mean, 1, w=1 / error)
+        chance = chi2.cdf((((mean - slope * values - begin) / error) ** 2).sum(), 3)
+        text = levels_text(values[level], target)
+        assert text is None or chance <= FALSE_ALARM / 200
+        assert text is not None or chance > FALSE_ALARM / 200 / 4
+        accused.append(text is not None)
+    assert 5 < sum(accused) < 35
+    # Two levels of enough rows are always on a line.
+    rare = np.arange(500) % 2 + 2 * (np.arange(500) % 100 < 2)
+    assert levels_text(rare.astype(float), target) is None
+
+
 def levels_text(values: np.ndarray, target: np.ndarray) -> str | None:
     levels = levels_of("x", values.astype(np.float32).ravel())
     suspect = levels and level_suspect(levels, "target_1d", target.ravel(), 200)
@@ -110,6 +168,8 @@ def test_a_code_that_is_replaced_by_its_mean_label_is_accused_and_the_code_is_no
 def test_columns_of_three_values_and_of_many_are_not_grouped() -> None:
     assert levels_of("x", RNG.integers(3, size=5000).astype(np.float32)) is None
     assert levels_of("x", RNG.random(5000).astype(np.float32)) is None
+    four = levels_of("x", RNG.integers(4, size=5000).astype(np.float32))
+    assert four is not None and len(four.values) == 4
     assert levels_of("x", np.full(5000, np.nan, dtype=np.float32)) is None
 
 
