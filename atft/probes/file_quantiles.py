@@ -84,7 +84,7 @@ def _clipped(known: WholeColumn, day: RowDays, level: float) -> str | None:
     for share in CLIPPED_SHARES:
         least = int(share * len(known))
         # Of counts up to twice as many, three are near the share, and one is the other end's.
-        chance = len(CLIPPED_SHARES) * 3 / (2 * max(least, 1)) ** 2
+        chance = len(CLIPPED_SHARES) * 3 / (2 * least) ** 2
         if least <= below <= least + 2 and chance <= level:
             return (
                 f"its least and its largest value each stand in {below:,} of {len(known):,} rows, which is "

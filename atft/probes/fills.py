@@ -138,7 +138,7 @@ def _warm_up(rows: Cells, repeats: Marks, pairs: int, columns: int) -> str | Non
         return None
     length = int(np.median(unbroken[begins]))
     inside = int(repeats.sum() - (unbroken - 1)[known].sum())
-    rate = max(inside, 1) / max(pairs, 1)
+    rate = max(inside, 1) / pairs
     chance = min(1.0, rate ** (MIN_WARM_UP - 1))
     if rate > MAX_REPEATS or bdtrc(int(begins.sum()) - 1, int(known.sum()), chance) > FALSE_ALARM / columns:
         return None

@@ -91,13 +91,11 @@ def last_day_suspect(
     for name, values in columns:
         first, last = _first_and_last(values, present)
         both = np.isfinite(first) & np.isfinite(last)
-        if both.sum() < 2 * MIN_STOCKS:
-            continue
         errs = [_errors(ends[both], member[both]) for ends in (first, last)]
         only_first, only_last = int((errs[0] & ~errs[1]).sum()), int((errs[1] & ~errs[0]).sum())
         differing = only_first + only_last
         chance = float(bdtrc(only_first - 1, differing, 0.5)) if only_first else 1.0
-        if chance < FALSE_ALARM / max(count, 1) and (best is None or chance < best[0]):
+        if chance < FALSE_ALARM / count and (best is None or chance < best[0]):
             best = chance, name, int(errs[0].sum()), int(errs[1].sum())
     if best is None:
         return None

@@ -47,6 +47,11 @@ def test_bins_with_ties_and_unknown_values_are_accused() -> None:
     assert evidence(pd.qcut(rough.ravel(), 10, labels=False).reshape(WALK.shape)) is not None
 
 
+def test_three_bins_are_accused_where_they_are_the_only_column() -> None:
+    thirds = pd.qcut(WALK.ravel(), 3, labels=False).reshape(WALK.shape)
+    assert evidence(thirds, 1) is not None and evidence(thirds) is None
+
+
 def test_two_bins_and_random_codes_prove_nothing() -> None:
     assert evidence((np.median(WALK) < WALK) + 0) is None
     for codes in (3, 5, 20):
@@ -70,6 +75,28 @@ def test_values_clipped_at_set_bounds_or_within_days_and_ranks_of_days_are_not_a
     noise = by_day(lambda row: np.where(np.isin(row, (row.min(), row.max())), np.sign(row - row.mean()), 0))
     inner = np.where(noise == 0, RNG.uniform(-0.9, 0.9, WALK.shape), noise)
     assert evidence(inner, columns=1) is None
+
+
+def test_both_ends_must_have_the_share_to_two_values_and_as_many_as_chance_hardly_ever_gives() -> None:
+    ordered = np.sort(WALK.ravel())
+
+    def clipped(below: int, above: int) -> np.ndarray:
+        return WALK.clip(ordered[below - 1], ordered[-above])
+
+    for at_end in (1000, 1002):
+        assert evidence(clipped(at_end, at_end)) is not None
+    for below, above in ((999, 999), (1003, 1003), (1000, 1001), (1000, 4000)):
+        assert evidence(clipped(below, above)) is None
+    # Seven shares, three counts near each, of up to two thousand: 21 / 2000^2 is 1 in 1000 over 190 columns.
+    assert evidence(clipped(1000, 1000), 190) is not None and evidence(clipped(1000, 1000), 191) is None
+
+
+def test_fewer_values_than_a_thousand_say_nothing() -> None:
+    whole = pd.qcut(WALK[::20].ravel(), 10, labels=False).astype(np.float32)
+    day = np.arange(10).repeat(STOCKS)
+    assert file_quantiles_suspect("x", whole, day, 1) is not None
+    whole[0] = np.nan
+    assert file_quantiles_suspect("x", whole, day, 1) is None
 
 
 @pytest.mark.parametrize("period", [4, 5, 8])

@@ -77,6 +77,14 @@ def test_runs_are_accused_where_a_coin_would_hardly_ever_fall_so_often_on_the_si
     assert suspect_of(with_runs(29, 0)) is None and suspect_of(with_runs(30, 0)) is not None
 
 
+def test_runs_of_a_column_whose_values_repeat_on_more_than_a_fifth_of_the_days_say_nothing() -> None:
+    rows = with_runs(40, 0)
+    rows[11] = rows[10]
+    assert suspect_of(rows) is not None
+    rows[9] = rows[10]
+    assert suspect_of(rows) is None
+
+
 def test_runs_of_one_value_between_two_known_and_unequal_distances_alone_are_counted() -> None:
     rows = np.concatenate([with_runs(40, 0), with_runs(0, 4) + 1000], axis=1)
     rows[1, 40], rows[0, 41] = rows[0, 40], rows[1, 41]  # no value before
@@ -268,6 +276,8 @@ def test_gaps_filled_with_what_the_day_knows_and_days_that_are_scaled_by_themsel
         np.column_stack([ranks, ranks[:, 19]]),
         np.arange(DAYS)[:, None] % 5 + 0 * level,
         np.sign(RETURNS),
+        # Rounded to so coarse numbers that some are the mean by chance.
+        3000 + np.random.default_rng(9).standard_normal(RETURNS.shape),
     ]
     for number, values in enumerate(honest):
         assert mean_evidence(values) is None, number
