@@ -124,6 +124,7 @@ def test_a_day_that_several_folds_test_counts_once_as_their_mean() -> None:
     assert whole.dates.astype(str).tolist() == expected
     assert whole.days["spearman"] == pytest.approx([0.1, 0.4, nan, 0.2, nan], nan_ok=True)
     assert whole.fold is None and whole.thin_days == 3
+    assert (whole.seed, whole.horizon, whole.lag) == (1, 5, 0)
 
 
 def test_the_mean_over_folds_has_the_standard_error_of_a_mean() -> None:
@@ -173,3 +174,4 @@ def test_the_line_between_seeds_is_their_standard_deviation_with_its_own_error()
 def test_a_fold_has_what_one_of_its_seeds_has() -> None:
     found = mean_row("fold 0", [row(0.01, 0.1), row(0.03, 0.3)])
     assert found.figures["rank_ic"] == pytest.approx((0.02, 0.2)) and found.days == 10
+    assert (found.scorer, found.horizon, found.lag, found.thin_days) == ("fold 0", 5, 0, 1)
