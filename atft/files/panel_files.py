@@ -50,8 +50,7 @@ def panel_files(path: str | Path) -> list[Path]:
 def files_of_glob(pattern: str) -> Iterator[Path]:
     """The matches of a glob, which may be absolute, but for those that are hidden."""
     named = Path(pattern)
-    anchor = named.anchor
-    found = Path(anchor or ".").glob(str(named.relative_to(anchor)) if anchor else pattern)
+    found = Path(named.anchor).glob(str(named.relative_to(named.anchor)))
     return (file for file in found if not is_hidden(file, named))
 
 

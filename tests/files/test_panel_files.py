@@ -102,6 +102,11 @@ def test_a_folder_that_is_named_like_a_file_is_answered_with_the_glob_of_its_fil
     assert panel_files(part.parent) == [part]
 
 
+def test_a_column_that_files_and_folders_name_is_that_of_the_files(make_panel: MakePanel) -> None:
+    panel = make_panel("by/date=2015/part-0.parquet", days=5).parents[1]
+    assert footer_names(panel / "*" / "*.parquet", ["date", "code"])[:2] == ("date", "code")
+
+
 def test_a_file_that_is_not_parquet_raises_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "p.parquet").write_bytes(b"\0\1date,code\n")
     with pytest.raises(InputError, match=r"p.parquet: not a readable Parquet file .*; write it again"):
@@ -133,6 +138,17 @@ def test_one_byte_changed_in_place_is_noticed_by_its_time(make_panel: MakePanel)
     content[100] ^= 1
     panel.write_bytes(content)
     assert source_fingerprint([panel]) != before
+
+
+def test_a_file_of_the_same_size_and_time_is_noticed_by_its_footer(make_panel: MakePanel) -> None:
+    panel, prints = make_panel(), set()
+    stat = panel.stat()
+    for value in (0, 1):
+        pl.DataFrame({"x_0": [value, 2]}).write_parquet(panel, compression="uncompressed")
+        os.utime(panel, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        prints.add((panel.stat().st_size, source_fingerprint([panel])))
+    (first, one), (second, other) = prints
+    assert first == second and one != other
 
 
 def test_a_further_file_is_noticed(make_panel: MakePanel) -> None:
