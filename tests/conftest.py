@@ -377,5 +377,5 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
     config = _tiny_config(folder, panel, trainer__max_epochs=2)
     printed = run_command("fit", "--config", config)
     assert printed.code == 0, printed
-    (cache,) = (folder / "cache").iterdir()
+    (cache,) = (folder / "cache").glob("[!.]*")
     return TinyRun(folder, panel, config, folder / "logs" / "tiny" / "version_0", printed, cache)

@@ -12,6 +12,7 @@ import torch
 
 from atft.data.build import CacheOptions, build_cache
 from atft.errors import InputError
+from atft.files.panel_files import MEMORY
 from atft.market.options import MarketOptions
 from atft.market.write import write_market
 from atft.panel import PanelSchema
@@ -34,7 +35,7 @@ def leftovers(folder: Path) -> list[str]:
     names = [
         p for p in folder.rglob("*") if p.name.endswith((".tmp", ".partial")) or p.parent.name == "cache"
     ]
-    return [str(p.relative_to(folder)) for p in (*names, *folder.glob("logs/**/*"))]
+    return [str(p.relative_to(folder)) for p in (*names, *folder.glob("logs/**/*")) if p.name != MEMORY]
 
 
 @pytest.mark.parametrize("case", PANELS)
@@ -201,7 +202,7 @@ def test_a_cache_of_another_panel_is_refused(
 ) -> None:
     config = tiny_config(tmp_path, make_panel(seed=9))
     assert atft("cache", "--config", config).code == 0
-    (own,) = (tmp_path / "cache").iterdir()
+    (own,) = (tmp_path / "cache").glob("[!.]*")
     (own / "manifest.json").write_bytes((tiny_run.cache / "manifest.json").read_bytes())
     assert (
         f"the manifest of cache {tiny_run.cache.name}, not of this folder"

@@ -87,7 +87,7 @@ def judge_caches(folder: Path, runs: Sequence[Path]) -> list[JudgedCache]:
         reasons.setdefault(str(digests.get("data")), str(run))
         config = _config(run)
         same = [cache for cache in newest if _asks_for(config, manifests[cache])]
-        source = _source_of(config) if same else None
+        source = _source_of(config, folder) if same else None
         for cache in same:
             if cache == same[0] or manifests[cache].get("source") == source:
                 reasons.setdefault(cache.name, f"{run}, today")
@@ -133,13 +133,13 @@ def _asks_for(config: Mapping[str, Any], manifest: Mapping[str, Any]) -> bool:
     )
 
 
-def _source_of(config: Mapping[str, Any]) -> str | None:
+def _source_of(config: Mapping[str, Any], folder: Path) -> str | None:
     """Fingerprint of a run's panel as it is now; None where it is gone or simulated."""
     from atft.files.panel_files import panel_files, source_fingerprint
 
     path = ((config.get("data") or {}).get("panel") or {}).get("path")
     try:
-        return None if path is None else source_fingerprint(panel_files(path))
+        return None if path is None else source_fingerprint(panel_files(path), folder)
     except InputError:
         return None
 

@@ -28,7 +28,7 @@ from atft.data.panel_stream import PanelIndex
 from atft.errors import InputError, listed, nearest
 from atft.files.digest import json_digest
 from atft.files.panel_files import (
-    file_fingerprint,
+    file_fingerprints,
     footer_names,
     joined_fingerprint,
     panel_files,
@@ -99,7 +99,7 @@ def build_cache(
     if graph is not None:
         _check_graph_columns(columns, graph, str(panel_path))
     min_date = None if options.min_date is None else read_date("data.cache.min_date", options.min_date)
-    fingerprints = [file_fingerprint(file) for file in files]
+    fingerprints = file_fingerprints(files, options.dir)
     source = joined_fingerprint(fingerprints)
     panel_digest = json_digest([FORMAT, source, recipe.schema, horizons, recipe.options])
     graph_digest = json_digest(asdict(graph)) if graph else "no-graph"
@@ -122,7 +122,7 @@ def build_cache(
         else:
             if len(files) > 1:
                 former = find_former(root, recipe, fingerprints, graph_digest)
-            with same_while_read(panel_path, files, fingerprints):
+            with same_while_read(panel_path, files, fingerprints, root):
                 index, former = _indexed(files, columns, min_date, recipe.options["calendar"], today, former)
                 if former is None and append_only:
                     raise InputError(

@@ -17,7 +17,7 @@ from atft.data.records import FileRecord
 from atft.errors import InputError
 from atft.files.digest import read_sealed_json, record_of, sealed_json
 
-FORMAT = 7
+FORMAT = 8
 """Raised whenever the files' meaning changes: an older cache is then built again, never misread."""
 NAME = "manifest.json"
 SECTOR = ""

@@ -1,16 +1,24 @@
 """The files of a panel: which ones a path stands for, their fingerprints, and the names of their columns."""
 
 import hashlib
+import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import takewhile
 from pathlib import Path
 
 from atft.errors import InputError
-from atft.files.publish import parse_json
+from atft.files.digest import file_digest, read_sealed_json, sealed_json
+from atft.files.publish import parse_json, publish_text
 
 FOLDER_LIST = "update/panel.json"
 """Of a panel that grows (`features --append`): names the files of its folder that count."""
+
+MEMORY = ".panels.json"
+"""In the folder of the caches: digests of panels' files, and by what a file is known that has not changed."""
+SETTLED_NS = 2_000_000_000
+"""A file that changed less long before it was read could change again without another time: clocks of file systems
+tick, that of FAT every 2 s."""
 
 SUBFOLDERS = ("*/", "*/*/")
 """Where a message looks for files that a folder itself has not, as of a partitioned panel."""
@@ -75,24 +83,45 @@ def files_of_folder(folder: Path) -> list[Path]:
         raise InputError(f"{listed}: unreadable; build the panel again with features") from error
 
 
-def source_fingerprint(files: Iterable[Path]) -> str:
-    """Digest of a panel's files from name, size, time and Parquet footer of each; 64 hexadecimal digits.
+def source_fingerprint(files: Sequence[Path], memory: str | Path) -> str:
+    """Digest of a panel: the bytes of its files, in their order; 64 hexadecimal digits. See `file_fingerprints`."""
+    return joined_fingerprint(file_fingerprints(files, memory))
 
-    A footer has the offset, size and statistics of every column chunk, so a rewritten file differs even where its
-    size does not; the time catches a byte changed in place. A touched or copied panel is taken for a new one:
-    building a cache again is cheaper than training on the wrong rows.
+
+def file_fingerprints(files: Sequence[Path], memory: str | Path) -> list[str]:
+    """SHA-256 of the bytes of each file: one that was copied, moved or touched is the same.
+
+    Reading takes a second for a GB. So the folder ``memory``, that of the caches, has a file of the digests, each
+    beside the size, inode and times of its file: one that still has these is not read again. Where that folder
+    takes no file, all are read each time.
+
+    Raises:
+        InputError: a file cannot be read.
     """
-    return joined_fingerprint(map(file_fingerprint, files))
+    from atft.files.parquet import readable
 
-
-def file_fingerprint(path: Path) -> str:
-    """The same of one file."""
-    from atft.files.parquet import footer_bytes
-
-    footer, stat = footer_bytes(path), path.stat()
-    digest = hashlib.sha256(f"{path.name}\0{stat.st_size}\0{stat.st_mtime_ns}\0".encode())
-    digest.update(footer)
-    return digest.hexdigest()
+    place, new = Path(memory) / MEMORY, {}
+    try:
+        known = read_sealed_json(place, "files", "digests of panels", "delete it")
+    except InputError:
+        known = {}
+    digests: list[str] = []
+    for file in files:
+        with readable(file):
+            # The state first: whatever changes the file while it is read gives it another one.
+            now, stat, name = time.time_ns(), file.stat(), str(file.resolve())
+            state = [stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns]
+            entry = known.get(name)
+            if entry is None or entry[0] != state:
+                entry = [state, file_digest(file)]
+                if now - stat.st_ctime_ns > SETTLED_NS:
+                    new[name] = entry
+            digests.append(entry[1])
+    if new:
+        with suppress(InputError, OSError):
+            kept = {name: entry for name, entry in known.items() if Path(name).exists()}
+            publish_text(place, sealed_json("files", kept | new), durable=False)
+    return digests
 
 
 def joined_fingerprint(of_files: Iterable[str]) -> str:
@@ -101,13 +130,15 @@ def joined_fingerprint(of_files: Iterable[str]) -> str:
 
 
 @contextmanager
-def same_while_read(panel: str | Path, files: Sequence[Path], fingerprints: Sequence[str]) -> Iterator[None]:
+def same_while_read(
+    panel: str | Path, files: Sequence[Path], fingerprints: Sequence[str], memory: str | Path
+) -> Iterator[None]:
     """Check after the block, however it ends, that the files are those of the ``fingerprints``; else raise."""
     try:
         yield
     finally:
         # What has read two states of a file may have failed anywhere, or not at all.
-        if [file_fingerprint(file) for file in files] != [*fingerprints]:
+        if file_fingerprints(files, memory) != [*fingerprints]:
             raise InputError(f"panel {panel}: its files changed while they were read; run it again")
 
 

@@ -146,17 +146,6 @@ def check_file(path: Path) -> None:
         raise InputError(f"{path}: damaged, its bytes do not match its checksum; write it again")
 
 
-def footer_bytes(path: Path) -> bytes:
-    """The footer of a Parquet file, or raise where it has none."""
-    with readable(path), path.open("rb") as file:
-        start = _footer_start(file)
-        end = file.seek(-4, os.SEEK_END) - 4 if start > 0 else 0
-        if start <= 0 or file.read() != b"PAR1":
-            raise InputError(f"{path}: no Parquet footer (truncated?); write it again")
-        file.seek(start)
-        return file.read(end - start)
-
-
 def _footer_start(file: BinaryIO) -> int:
     """Where the footer starts; negative or wrong where the file is no Parquet file."""
     size = file.seek(0, os.SEEK_END)

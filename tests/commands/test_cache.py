@@ -10,10 +10,10 @@ def test_building_says_what_is_in_it_and_fit_then_uses_it(
 ) -> None:
     outcome = atft("cache", "--config", own_config)
     assert outcome.code == 0 and "window 20, every 5 weekdays" in outcome.out
-    (built,) = (tmp_path / "cache").iterdir()
+    (built,) = (tmp_path / "cache").glob("[!.]*")
     before = (built / "days.arrow").stat().st_mtime_ns
     assert atft("fit", "--config", own_config, "--trainer.max_epochs", "1").code == 0
-    assert [p.name for p in (tmp_path / "cache").iterdir()] == [built.name]
+    assert [p.name for p in (tmp_path / "cache").glob("[!.]*")] == [built.name]
     assert (built / "days.arrow").stat().st_mtime_ns == before
 
 

@@ -71,14 +71,14 @@ def test_only_what_no_run_needs_is_removed_and_a_dry_run_removes_nothing(
     folder: Path, tiny_run: Any, atft: Command
 ) -> None:
     words = ["cache", "--prune", "--data.cache.dir", folder / "cache", "--runs", folder / "logs"]
-    before = sorted(path.name for path in (folder / "cache").iterdir())
+    before = sorted(path.name for path in (folder / "cache").glob("[!.]*"))
     outcome = atft(*words, "--dry_run")
     assert outcome.code == 0 and "3 of 4 caches, would free" in outcome.out, outcome
-    assert sorted(path.name for path in (folder / "cache").iterdir()) == before
+    assert sorted(path.name for path in (folder / "cache").glob("[!.]*")) == before
     outcome = atft(*words)
     assert outcome.code == 0 and "3 of 4 caches, freed" in outcome.out
     left = [tiny_run.cache.name, "market-0.parquet", "notes-and-more"]
-    assert sorted(path.name for path in (folder / "cache").iterdir()) == sorted(left)
+    assert sorted(path.name for path in (folder / "cache").glob("[!.]*")) == sorted(left)
     assert "0 of 1 caches, freed    0.000 GB" in atft(*words).out
     # The days that the removed ones shared are still there.
     assert atft("cache", "--config", tiny_run.config, "--verify").code == 0
@@ -105,7 +105,7 @@ def test_without_the_runs_nothing_is_removed(folder: Path, atft: Command) -> Non
     words = ["cache", "--prune", "--data.cache.dir", folder / "cache"]
     assert "no such folder; name it" in atft(*words, "--runs", folder / "log").error_line
     assert "takes no '--dry'" in atft(*words, "--dry", "--runs", folder / "logs").error_line
-    assert len(list((folder / "cache").iterdir())) == 6
+    assert len(list((folder / "cache").glob("[!.]*"))) == 6
     with pytest.raises(InputError, match="no such folder"):
         judge_caches(folder / "caches", [folder / "logs"])
     assert "--dry_run" in atft("cache", "--prune", "--help").out

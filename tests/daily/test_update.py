@@ -137,7 +137,7 @@ def test_the_list_is_that_of_a_panel_and_a_cache_of_all_prices(
     assert lists == [f"{day}.csv" for day in dates]
 
     # The cache has grown: it shares the records of the days before, and nothing else was built.
-    former, later = sorted((grown.folder / "cache").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    former, later = sorted((grown.folder / "cache").glob("[!.]*"), key=lambda path: path.stat().st_mtime_ns)
     assert {f.stat().st_ino for f in former.glob("*.arrow")} & {
         f.stat().st_ino for f in later.glob("*.arrow")
     }

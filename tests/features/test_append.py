@@ -312,7 +312,7 @@ def test_a_writer_that_is_killed_leaves_the_former_panel_or_the_next_one(
 ) -> None:
     """Every rename and removal of an append is a place to die at."""
     new = cut(prices, tmp_path / "new.parquet", DAYS - 3, DAYS)
-    fingerprint, count = source_fingerprint(panel_files(panel)), iter(range(10_000))
+    fingerprint, count = source_fingerprint(panel_files(panel), tmp_path), iter(range(10_000))
     patched = {name: getattr(Path, name) for name in ("replace", "unlink")}
 
     def dying(name: str) -> Callable[..., object]:
@@ -329,7 +329,9 @@ def test_a_writer_that_is_killed_leaves_the_former_panel_or_the_next_one(
         with suppress(Killed):
             append_prices(panel, new, today=TODAY)
     listed = json.loads((panel / "update" / "panel.json").read_text())
-    assert source_fingerprint(panel_files(panel)) == fingerprint or len(listed["panel"]["chain"]) > 0
+    assert (
+        source_fingerprint(panel_files(panel), tmp_path) == fingerprint or len(listed["panel"]["chain"]) > 0
+    )
     append_prices(panel, new, today=TODAY)
     assert files(panel) == whole
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,16 @@ import pytest
 
 from atft.data.build import CacheOptions, build_cache
 from atft.errors import InputError
-from atft.files.panel_files import FOLDER_LIST, files_of_folder, footer_names, panel_files, source_fingerprint
+from atft.files.digest import file_digest
+from atft.files.panel_files import (
+    FOLDER_LIST,
+    MEMORY,
+    file_fingerprints,
+    files_of_folder,
+    footer_names,
+    panel_files,
+    source_fingerprint,
+)
 from atft.panel import PanelSchema
 from atft.probes.panel_grid import read_grid
 
@@ -116,49 +126,82 @@ def test_a_file_that_is_not_parquet_raises_in_one_line(tmp_path: Path) -> None:
         footer_names(tmp_path / "p.csv")
 
 
-def test_the_same_files_have_the_same_fingerprint(make_panel: MakePanel) -> None:
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let files count as settled as soon as they are written."""
+    monkeypatch.setattr("atft.files.panel_files.SETTLED_NS", -(10**18))
+
+
+def test_the_bytes_of_a_panels_files_are_its_fingerprint(make_panel: MakePanel, tmp_path: Path) -> None:
     panel = make_panel()
-    assert source_fingerprint([panel]) == source_fingerprint([panel])
-    assert len(source_fingerprint([panel])) == 64
+    before = source_fingerprint([panel], tmp_path)
+    assert len(before) == 64
+    copied = Path(shutil.copy(panel, tmp_path / "copy.parquet"))
+    for file in (panel, copied):
+        os.utime(file, (1, 1))
+        assert source_fingerprint([file], tmp_path) == before
+    assert source_fingerprint([panel, copied], tmp_path) != before
+    assert build(panel, tmp_path) == build(copied, tmp_path)
 
 
-def test_a_changed_file_is_noticed(make_panel: MakePanel) -> None:
+def build(panel: Path, folder: Path) -> Path:
+    return build_cache(panel, PanelSchema(), [1, 5], CacheOptions(dir=str(folder / "cache")), None)
+
+
+@pytest.mark.parametrize("remembered", [True, False])
+def test_a_byte_changed_in_place_is_noticed_though_size_and_time_of_change_are_set_back(
+    remembered: bool, make_panel: MakePanel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if remembered:
+        settled(monkeypatch)
     panel = make_panel()
-    before = source_fingerprint([panel])
-    stat = panel.stat()
-    make_panel(seed=1)
-    os.utime(panel, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-    assert source_fingerprint([panel]) != before
-
-
-def test_one_byte_changed_in_place_is_noticed_by_its_time(make_panel: MakePanel) -> None:
-    panel = make_panel()
-    before = source_fingerprint([panel])
-    content = bytearray(panel.read_bytes())
-    content[100] ^= 1
-    panel.write_bytes(content)
-    assert source_fingerprint([panel]) != before
-
-
-def test_a_file_of_the_same_size_and_time_is_noticed_by_its_footer(make_panel: MakePanel) -> None:
-    panel, prints = make_panel(), set()
-    stat = panel.stat()
-    for value in (0, 1):
-        pl.DataFrame({"x_0": [value, 2]}).write_parquet(panel, compression="uncompressed")
+    before, stat = source_fingerprint([panel], tmp_path), panel.stat()
+    assert (tmp_path / MEMORY).is_file() == remembered
+    while panel.stat().st_ctime_ns == stat.st_ctime_ns:  # until the clock of the file system ticks
+        with panel.open("r+b") as file:
+            file.seek(100)
+            file.write(b"?")
         os.utime(panel, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-        prints.add((panel.stat().st_size, source_fingerprint([panel])))
-    (first, one), (second, other) = prints
-    assert first == second and one != other
+        if not remembered:
+            break
+    assert source_fingerprint([panel], tmp_path) != before
 
 
-def test_a_further_file_is_noticed(make_panel: MakePanel) -> None:
-    one, two = make_panel("1.parquet"), make_panel("2.parquet")
-    assert source_fingerprint([one, two]) != source_fingerprint([one])
+def test_a_file_is_read_once_until_it_changes(
+    make_panel: MakePanel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled(monkeypatch)
+    files, memory = [make_panel("1.parquet"), make_panel("2.parquet")], tmp_path / "cache"
+    first = file_fingerprints(files, memory)
+    read: list[Path] = []
+    monkeypatch.setattr(
+        "atft.files.panel_files.file_digest", lambda path: read.append(path) or file_digest(path)
+    )
+    assert file_fingerprints(files, memory) == first and read == []
+    os.utime(files[1], (1, 1))
+    assert file_fingerprints(files, memory) == first and read == files[1:]
+    files[1].rename(tmp_path / "3.parquet")
+    files[1] = tmp_path / "3.parquet"
+    assert file_fingerprints(files, memory) == first and read[1:] == files[1:]
+    # Files that are gone are forgotten, and a memory that is damaged only costs time.
+    assert "2.parquet" not in (memory / MEMORY).read_text()
+    (memory / MEMORY).write_text((memory / MEMORY).read_text().replace(first[0][:8], "0" * 8))
+    assert file_fingerprints(files, memory) == first and read[2:] == files
+
+
+def test_a_folder_that_takes_no_file_costs_only_time(
+    make_panel: MakePanel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled(monkeypatch)
+    panel = make_panel()
+    (tmp_path / "file").touch()
+    assert source_fingerprint([panel], tmp_path / "file") == source_fingerprint([panel], tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"x" * 100, b"\xff" * 96 + b"PAR1"])
-def test_what_is_no_parquet_file_raises(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "p.parquet"
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=r"p\.parquet: .*write it again"):
-        source_fingerprint([path])
+def test_what_is_no_parquet_file_raises(make_panel: MakePanel, tmp_path: Path, content: bytes) -> None:
+    make_panel("panel/1.parquet", days=5)
+    (tmp_path / "panel/2.parquet").write_bytes(content)
+    with pytest.raises(InputError, match=r"2\.parquet: .*write it again"):
+        build(tmp_path / "panel", tmp_path)
+    with pytest.raises(InputError, match=r"3\.parquet: no such file"):
+        source_fingerprint([tmp_path / "panel/3.parquet"], tmp_path)

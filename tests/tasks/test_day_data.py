@@ -159,7 +159,7 @@ def test_a_simulated_market_is_written_once(make_data: Callable[..., DayData], t
     before = written.stat().st_mtime_ns
     make_data(panel=market).prepare_data()
     assert written.stat().st_mtime_ns == before
-    assert len(list((tmp_path / "cache").iterdir())) == 2
+    assert len(list((tmp_path / "cache").glob("[!.]*"))) == 2
 
 
 def test_a_cache_is_opened_by_its_folder_without_its_panel(make_data: Callable[..., DayData]) -> None:

@@ -69,20 +69,27 @@ def identify(sweep: SweepOptions) -> Identity:
     }
     facts |= {f"space: {key}": dimension for key, dimension in sweep.space.items()}
     facts |= {"metric": sweep.metric, "direction": sweep.direction, "folds": sweep.folds}
-    return Identity(facts, data_digest(cli.datamodule.panel))
+    return Identity(facts, data_digest(cli.datamodule.panel, cli.datamodule.cache_options.dir))
 
 
-def data_digest(panel: Any) -> str:
-    """Digest of a panel (`atft.tasks.day_data.PanelOptions`): its files, or the options of a simulated market."""
+def data_digest(panel: Any, caches: str) -> str:
+    """Digest of a panel (`atft.tasks.day_data.PanelOptions`): its files, or the options of a simulated market.
+
+    ``caches`` is the folder of the caches, see `atft.files.panel_files.file_fingerprints`.
+    """
     from atft.market.options import market_digest
 
-    return str(market_digest(panel.simulate)) if panel.simulate is not None else _files_digest(panel.path)
+    return (
+        str(market_digest(panel.simulate))
+        if panel.simulate is not None
+        else _files_digest(panel.path, caches)
+    )
 
 
-def _files_digest(path: object) -> str:
+def _files_digest(path: object, caches: str) -> str:
     from atft.files.panel_files import panel_files, source_fingerprint
 
-    return json_digest(source_fingerprint(panel_files(str(path))))
+    return json_digest(source_fingerprint(panel_files(str(path)), caches))
 
 
 def differences(was: Identity, now: Identity) -> list[str]:
@@ -97,7 +104,7 @@ def differences(was: Identity, now: Identity) -> list[str]:
         if was.facts.get(key, ...) != now.facts.get(key, ...)
     ]
     if was.data_digest != now.data_digest:
-        made_of = "names, sizes, times and footers of the panel's files, or its simulate"
+        made_of = "the bytes of the panel's files, or its simulate"
         lines.append(f"data ({made_of}): {was.data_digest} -> {now.data_digest}")
     return lines
 
@@ -146,18 +153,21 @@ def check_frozen(sweep: SweepOptions, study: "optuna.Study") -> None:
 
 def check_panel(config: Mapping[str, Any], study: "optuna.Study") -> None:
     """Raise StudyChanged where the panel of a trial's configuration is not what the study was made with."""
+    from atft.data.build import CacheOptions
+
     panel = config["data"]["panel"]
     if panel.get("simulate") is not None:
         return  # the study's own options make it
     began = study.user_attrs["data_digest"]
+    caches = (config["data"].get("cache") or {}).get("dir", CacheOptions.dir)
     try:
-        now = _files_digest(panel["path"])
+        now = _files_digest(panel["path"], caches)
     except InputError as error:
         raise StudyChanged(str(error)) from error
     if now != began:
         raise StudyChanged(
             f"panel {panel['path']}: its files are not those that study {study.study_name} began with (digest of "
-            f"names, sizes, times and footers {began}, now {now}); put them back, or give the sweep another name"
+            f"their bytes {began}, now {now}); put them back, or give the sweep another name"
         )
 
 

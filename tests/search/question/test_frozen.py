@@ -129,7 +129,7 @@ def test_another_panel_is_seen_and_another_place_of_the_cache_is_not(
     change(trained_base, "data.panel.path", str(make_panel(seed=1)))
     now = identify(ask(trained_base))
     (line,) = differences(before, now)
-    assert line.startswith("data (names, sizes, times and footers of the panel's files")
+    assert line.startswith("data (the bytes of the panel's files")
     assert line.endswith(f"): {before.data_digest} -> {now.data_digest}")
 
 

@@ -36,7 +36,8 @@ Make = Callable[..., SweepOptions]
 def a_trial(sweep: SweepOptions, config: dict[str, Any]) -> TrialRecord:
     study = optuna.create_study(direction="maximize")
     study.set_user_attr(
-        "data_digest", data_digest(SimpleNamespace(simulate=None, path=config["data"]["panel"]["path"]))
+        "data_digest",
+        data_digest(SimpleNamespace(simulate=None, path=config["data"]["panel"]["path"]), sweep.root),
     )
     return TrialRecord(sweep, study.ask(), lambda: False)
 

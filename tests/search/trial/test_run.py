@@ -419,9 +419,9 @@ def test_no_trial_trains_on_another_panel_than_the_study_began_with(
     shutil.copy2(path, copy)
     other = replace(sweep.sweep, fixed={"data.panel.path": str(copy)})
     again = Small(other, sweep.study)
-    copy.touch()
+    shutil.copy(make_panel("other.parquet", seed=1), copy)
     with pytest.raises(
-        StudyChanged, match=r"its files are not those that study small began with \(digest of names"
+        StudyChanged, match=r"its files are not those that study small began with \(digest of their"
     ):
         again.run()
     copy.unlink()
