@@ -1,5 +1,8 @@
 """Standard output and error whose reader may leave, as ``head`` does: later lines go nowhere, the work goes on.
 
+A standard error that takes no line for any other reason, such as a full disk, loses it, for a training has these in
+``run.log`` too; of the standard output, which has a command's result, that is an error.
+
 So who reads the lines of a command changes neither its files nor its exit status: an alarm or a leak that was
 found still shows in it. A training whose reader has left trains to its end; its lines are in ``run.log``. The cost:
 a long table ends no sooner for ``| head``.
@@ -14,6 +17,10 @@ from typing import Any
 class _LastingFile(FileIO):
     """A file descriptor that is pointed at nowhere once its reader has left."""
 
+    def __init__(self, number: int, may_lose: bool) -> None:
+        super().__init__(number, "w", closefd=False)
+        self._may_lose = may_lose
+
     def write(self, data: Any, /) -> int:
         try:
             return super().write(data)
@@ -23,6 +30,10 @@ class _LastingFile(FileIO):
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)
             return super().write(data)
+        except OSError:
+            if not self._may_lose:
+                raise
+            return len(data)
 
 
 def outlast_readers() -> None:
@@ -34,6 +45,6 @@ def outlast_readers() -> None:
         stream = getattr(sys, name)
         if stream is not None and stream is getattr(sys, f"__{name}__"):
             stream.flush()
-            raw = BufferedWriter(_LastingFile(stream.fileno(), "w", closefd=False))
+            raw = BufferedWriter(_LastingFile(stream.fileno(), may_lose=name == "stderr"))
             lasting = TextIOWrapper(raw, stream.encoding, errors, line_buffering=True)
             setattr(sys, name, lasting)

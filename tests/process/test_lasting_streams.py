@@ -37,6 +37,15 @@ def test_work_goes_on_after_its_reader_has_left(gone: str, tmp_path: Path) -> No
     assert process.returncode == 3 and out.read_text() == "whole"
 
 
+@pytest.mark.parametrize("full", ["stderr", "stdout"])
+def test_a_full_disk_loses_warnings_and_no_results(full: str, tmp_path: Path) -> None:
+    out = tmp_path / "list.csv"
+    with Path("/dev/full").open("w") as disk:
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | {full: disk}
+        ended = subprocess.run([sys.executable, "-c", WORK, str(out)], **streams, check=False)  # type: ignore[call-overload]
+    assert (ended.returncode == 3) == out.exists() == (full == "stderr")
+
+
 def test_a_probe_whose_reader_has_left_still_says_that_it_found_a_leak(tmp_path: Path) -> None:
     scores, found = tmp_path / "scores.csv", tmp_path / "found.json"
     rows = [
