@@ -18,7 +18,7 @@ from atft.commands.from_prices import COMMANDS as FROM_PRICES
 from atft.commands.key_help import COMMANDS as KEYED
 from atft.commands.key_help import ONE_DAY, short_help
 from atft.errors import InputError, RunFailed, clip, nearest, printable
-from atft.files.publish import FULL
+from atft.files.publish import BROKEN, FULL
 from atft.process.cores import core_count
 from atft.process.deferred_imports import defer_imports
 from atft.process.lasting_streams import outlast_readers
@@ -222,7 +222,7 @@ def guarded(action: Callable[[], int], debug: bool) -> int:
         reason = "the disk is full; make room" if error.errno in FULL else os.strerror(error.errno)
         place = clip(printable(where), MAX_ERROR_LINE - 40)
         print(f"atft: error: {place}{reason}", file=sys.stderr)  # noqa: T201
-        return 1
+        return 2 if error.errno in BROKEN else 1
     except KeyboardInterrupt as stop:
         if debug:
             raise

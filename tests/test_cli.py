@@ -1,5 +1,6 @@
 """The dispatcher: fast help, one-line errors, threads known before heavy imports."""
 
+import errno
 import logging
 import os
 import subprocess
@@ -11,6 +12,7 @@ import pytest
 from atft import __version__
 from atft.cli import COMMANDS, guarded, list_commands, main, sentence, thread_cap
 from atft.errors import InputError, RunFailed
+from atft.files.publish import disk_errors
 
 
 def test_help_lists_every_command_and_imports_nothing_heavy() -> None:
@@ -146,6 +148,20 @@ def test_a_file_name_of_the_machine_is_escaped_too(capsys: pytest.CaptureFixture
 
     assert guarded(fail, debug=False) == 1
     assert capsys.readouterr().err == "atft: error: a\\x1b[2Jb: No such file or directory\n"
+
+
+def test_a_full_disk_has_one_exit_status_whichever_file_meets_it_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full() -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def published() -> int:
+        with disk_errors(tmp_path):
+            return full()
+
+    assert guarded(full, debug=False) == guarded(published, debug=False) == 2
+    assert capsys.readouterr().err.count("the disk is full; make room") == 2
 
 
 def test_a_file_name_of_any_length_leaves_a_short_line(capsys: pytest.CaptureFixture[str]) -> None:

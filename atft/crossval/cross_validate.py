@@ -115,8 +115,8 @@ def finish_runs(pool: RunPool[R], goes_on: str) -> dict[R, RunState]:
         return pool.finish()
     except KeyboardInterrupt as stop:
         raise type(stop)(f"{how_stopped(stop)}; {goes_on} goes on") from None
-    except RunFailed as error:
-        raise RunFailed(f"{error}; finished runs are kept, {goes_on} tries again") from error
+    except (InputError, RunFailed) as error:
+        raise type(error)(f"{error}; finished runs are kept, {goes_on} tries again") from error
 
 
 def conclude_runs(

@@ -173,7 +173,8 @@ class RunPool(Generic[R]):
             reason = receipt.reason if receipt is not None else child.last_line()
             reason = f"{how}, {clip(reason, MAX_REASON)}" if reason else how
             if status == 2:
-                raise InputError(f"{run.name}: {clip(child.last_line(), MAX_REASON)}")
+                line = clip(child.last_line(), MAX_REASON) or f"no reason in {OUTPUT}; is the disk full?"
+                raise InputError(f"{run.name}: {line}")
             if self._tries[run] < MAX_TRIES:
                 goes_on = "from its last checkpoint" if state.checkpoint else "from the beginning"
                 self._report(f"{run.name} ended ({reason}); it is tried once more {goes_on}")

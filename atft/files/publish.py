@@ -18,6 +18,7 @@ from typing import Any
 from atft.errors import InputError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+BROKEN = (*FULL, errno.EROFS, errno.EIO)
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST)
 
 
@@ -93,6 +94,15 @@ def disk_errors(path: Path, advice: str = "name another place") -> Iterator[None
         if error.errno in UNWRITABLE:
             raise InputError(f"{path}: cannot write there ({error.strerror}); {advice}") from error
         raise
+
+
+def is_of_the_disk(error: BaseException | None) -> bool:
+    """Whether a disk that is full, broken or read-only is behind an error, so that the next run ends so too."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in BROKEN:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def check_folder_name(key: str, name: str) -> None:

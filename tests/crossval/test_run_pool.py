@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from atft.callbacks.record.receipt import Receipt
 from atft.crossval import run_pool
 from atft.crossval.child_run import LOCK, ChildRun
+from atft.crossval.command import finish_runs
 from atft.crossval.plan import FoldRun, planned_runs
 from atft.crossval.request import fit_words
 from atft.crossval.run_pool import RunPool, receipt_figures
@@ -91,6 +93,21 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(
         lines[0] == "fold_0_seed_1 ended (signal 9); it is tried once more from its last checkpoint"
         and "from the beginning" in lines[2]
     )
+
+
+def test_a_run_that_has_no_disk_to_write_to_ends_all_and_is_not_tried_again(tmp_path: Path) -> None:
+    begun: list[str] = []
+
+    def command(run: FoldRun, state: RunState, before: RunState | None) -> list[str]:
+        begun.append(run.name)
+        return [sys.executable, "-c", "raise SystemExit(2)"]
+
+    pool = RunPool(tmp_path, planned_runs(2, [1]), command, report=lambda _: None)
+    with pytest.raises(
+        InputError, match=r"^fold_0_seed_1: no reason in output.log; is the disk full\?; .*goes on tries"
+    ):
+        finish_runs(pool, "what goes on")
+    assert begun == ["fold_0_seed_1"]
 
 
 def test_a_run_that_fails_twice_is_reported_once_the_others_have_finished(

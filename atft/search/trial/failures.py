@@ -1,9 +1,10 @@
-"""Why a trial fails, in five classes by who has to act.
+"""Why a trial fails, in six classes by who has to act.
 
 ===========  ======================================================================================
 ``config``   the point or the base config: an invalid value, a loss that does not stay finite, scores
              that collapse, an objective that is no number. Training again gives the same
-``data``     the panel, the cache or the disk
+``data``     the panel or the cache
+``disk``     it is full, or takes no files. Every trial would fail, so the sweep stops: this one is interrupted
 ``memory``   the device or the machine is full: a smaller batch may fit
 ``time``     the trial's wall clock ran out before its first value
 ``code``     everything else is a bug, of this program or of a class that the config names
@@ -16,8 +17,9 @@ import traceback
 from typing import Literal
 
 from atft.errors import InputError, RunFailed
+from atft.files.publish import is_of_the_disk
 
-FailureClass = Literal["config", "data", "memory", "code", "time"]
+FailureClass = Literal["config", "data", "disk", "memory", "code", "time"]
 
 DATA_MODULES = (
     *("atft.data", "atft.market.write", "atft.panel", "atft.trading_days"),
@@ -45,6 +47,10 @@ class TrialFailed(Exception):
         self.reason = reason
 
 
+class DiskFailed(InputError):
+    """The disk is full, or takes no files any more: no trial can train until it does."""
+
+
 class Interrupted(Exception):
     """The user stopped the trial; its last checkpoint is whole, and a retry resumes there."""
 
@@ -53,6 +59,8 @@ def classify(error: BaseException) -> FailureClass:
     """The class of an exception that ended a trial."""
     if isinstance(error, TrialFailed):
         return error.kind
+    if is_of_the_disk(error):
+        return "disk"
     # torch's CPU allocator raises a plain RuntimeError.
     cpu_full = isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
     if cpu_full or MEMORY_ERRORS & {kind.__name__ for kind in type(error).__mro__}:

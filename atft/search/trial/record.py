@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial
 from atft.callbacks.record.messages import append_log
 from atft.callbacks.record.receipt import Receipt, read_receipt, write_receipt
 from atft.errors import InputError
+from atft.files.publish import is_of_the_disk
 from atft.search.question.frozen import StudyChanged
 from atft.search.question.options import SweepOptions
 from atft.search.study.files import make_trial_directory, publish_trial, receipt_digests, study_labels
@@ -43,12 +44,14 @@ class TrialRecord:
         """A halved batch, for the receipts."""
         minutes = sweep.limits.minutes
         self.deadline = None if minutes is None else time.monotonic() + 60 * minutes
+        labels = {**self.labels, "trial": trial.number}
         try:
             make_trial_directory(self.directory, self.labels)
-        except InputError as error:
-            raise TrialFailed("data", str(error)) from error
-        labels = {**self.labels, "trial": trial.number}
-        self.heartbeat = Heartbeat(self.directory, sweep.metric, labels, folds=sweep.folds or 1)
+            self.heartbeat = Heartbeat(self.directory, sweep.metric, labels, folds=sweep.folds or 1)
+            publish_trial(self.directory, self.labels, self._frozen())
+        except (InputError, OSError) as error:
+            kind = "disk" if is_of_the_disk(error) else "data"
+            raise TrialFailed(kind, describe_error(error)) from error  # type: ignore[arg-type]
 
     def charge(self, epochs: Sequence[Mapping[str, Any]]) -> None:
         """Subtract the time of the epochs that a retry resumes from, and does not train again."""
@@ -56,7 +59,6 @@ class TrialRecord:
             self.deadline -= sum(epoch.get("seconds", 0.0) for epoch in epochs)
 
     def __enter__(self) -> "TrialRecord":
-        publish_trial(self.directory, self.labels, self._frozen())
         return self
 
     def __exit__(
@@ -73,7 +75,10 @@ class TrialRecord:
             if failure == "code":
                 with suppress(OSError):
                     append_log(self.directory, "".join(traceback.format_exception(error)))
-            self._close(Outcome.FAILED, reason, failure)
+            if failure == "disk":
+                self._close(Outcome.INTERRUPTED, reason)
+            else:
+                self._close(Outcome.FAILED, reason, failure)
             if not isinstance(error, TrialFailed):
                 raise TrialFailed(failure, reason) from error
 

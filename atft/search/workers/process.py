@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from atft.errors import InputError, RunFailed
+from atft.process.lasting_streams import outlast_readers
 from atft.process.termination import on_parent_exit
 from atft.search.question.options import SweepOptions, sweep_of
 from atft.search.study.storage import storage_errors
@@ -39,6 +40,7 @@ def run_child(
     options = parser.parse_args(arguments)
     if options.parent is not None:
         on_parent_exit(options.parent, on_orphaned)
+    outlast_readers()
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # as the commands do: `atft.cli`
     try:
         sweep = sweep_of(options.sweep)

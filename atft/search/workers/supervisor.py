@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from atft.errors import RunFailed, counted
+from atft.errors import InputError, RunFailed, counted
 from atft.files.publish import remove_abandoned
 from atft.process.progress import LineTimer
 from atft.search.question.frozen import watch_base
@@ -141,7 +141,12 @@ class Supervisor:
             if code is None or code == 0:
                 continue
             if code == 2:
-                self.failure = worker.last_line().removeprefix("atft: error: ")
+                line = worker.last_line()
+                self.failure = line.removeprefix("atft: error: ")
+                if self.failure == line:  # its log may be on the disk that is full
+                    self.failure = (
+                        f"{worker.log}: worker {worker.index} could not write why it ended; is the disk full?"
+                    )
                 continue
             self._reconcile()
             if self.interrupts or self.failure:
@@ -205,7 +210,10 @@ class Supervisor:
             drop_waiting_retries(self.study)
         trials = self._trials()
         self._report_ended(trials)
-        publish_study_files(self.study, self.sweep)
+        try:
+            publish_study_files(self.study, self.sweep)
+        except InputError as error:
+            raise SweepFailed(f"{error}; the same command then goes on") from error
         self._print(closing(trials, self.sweep))
         if self.interrupts:
             self._print("interrupted: the same command goes on from here")

@@ -29,7 +29,7 @@ from atft.search.study.owner import this_process
 from atft.search.study.reconcile import reconcile, unowned_seconds
 from atft.search.study.sampling import has_server, make_sampler, points_drawn
 from atft.search.study.study import open_study
-from atft.search.trial.failures import Interrupted, TrialFailed
+from atft.search.trial.failures import DiskFailed, Interrupted, TrialFailed
 from atft.search.trial.resume import former_directories
 from atft.search.trial.run import run_trial
 from atft.search.workers.process import run_child
@@ -119,6 +119,9 @@ def train_in_slot(sweep: SweepOptions, trial: optuna.Trial, stop: Callable[[], b
     try:
         return run_trial(sweep, trial, former, stop)
     except TrialFailed as error:
+        if error.kind == "disk":
+            trial.set_user_attr("outcome", Outcome.INTERRUPTED)
+            raise DiskFailed(f"{error.reason}; the same command then tries the point again") from error
         trial.set_user_attr("failure", Failure(error.kind, error.reason).as_attribute())
         raise
     except (Interrupted, StudyChanged):

@@ -1,5 +1,6 @@
 """Each failure has the class of whoever has to act, and a reason of one line."""
 
+import errno
 from collections.abc import Callable
 from datetime import date, timedelta
 from importlib.util import find_spec
@@ -40,6 +41,9 @@ def test_modules_that_decide_a_class_exist(module: str) -> None:
         (VarianceCollapse("one score"), "config"),
         (InputError("bad key"), "config"),
         (FileNotFoundError(2, "no such file", "panel"), "data"),
+        (OSError(errno.ENOSPC, "No space left on device"), "disk"),
+        (OSError(errno.EIO, "Input/output error"), "disk"),
+        (OSError(errno.EROFS, "Read-only file system"), "disk"),
         (TrialFailed("time", "slow"), "time"),
         (RuntimeError("shape mismatch"), "code"),
         (KeyError("rank_ic"), "code"),

@@ -1,5 +1,6 @@
 """Whatever ends a trial is on the disk before the study is told, in the words of trial.json and of the receipt."""
 
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from atft.callbacks.record.receipt import read_receipt
 from atft.errors import InputError, NonFiniteLoss
+from atft.files.publish import disk_errors
 from atft.search.question.options import SweepOptions
 from atft.search.study.files import read_trial
 from atft.search.trial.failures import Interrupted, TrialFailed
@@ -89,6 +91,26 @@ def test_any_other_exception_becomes_a_failure_of_a_class(
     assert caught.value.kind == kind and caught.value.__cause__ is error
     assert (read_trial(tmp_path / PLACE) or {})["user_attrs"]["failure"]["class"] == kind
     assert ("Traceback" in (tmp_path / PLACE / "run.log").read_text()) == (kind == "code")
+
+
+def test_a_full_disk_is_no_failure_of_the_trial(record: Record, tmp_path: Path) -> None:
+    with pytest.raises(TrialFailed) as caught, record(), disk_errors(tmp_path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.kind == "disk" and "the disk is full; make room" in caught.value.reason
+    written = read_trial(tmp_path / PLACE) or {}
+    assert written["outcome"] == "interrupted" and "failure" not in written["user_attrs"]
+
+
+def test_a_disk_that_takes_no_directory_is_no_failure_of_the_trial_either(
+    record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("atft.search.trial.callbacks.publish_json", broken)
+    with pytest.raises(TrialFailed) as caught:
+        record()
+    assert caught.value.kind == "disk"
 
 
 def test_the_end_of_the_process_is_left_to_the_next_one(record: Record, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ import itertools
 import json
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import optuna
 import pytest
 from rich.console import Console
 
+from atft.errors import InputError
 from atft.process.progress import LineTimer
 from atft.search.question.options import SweepOptions
 from atft.search.study.outcome import Outcome, failure_of, finished, outcome_of
@@ -136,6 +138,25 @@ def test_a_worker_that_cannot_use_the_sweep_ends_it_with_its_message(
     command[command.index("--sweep") + 1] = wrong
     with pytest.raises(SweepFailed, match=r"^no study at .*absent"):
         Supervisor(sweep, toy_study(sweep), command, Console(file=io.StringIO())).run()
+
+
+def test_a_full_disk_ends_the_sweep_in_one_line(
+    toy_sweep: Make, toy_study: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = toy_sweep()
+    command = [sys.executable, "-c", "raise SystemExit(2)"]  # as a worker whose log takes no line
+    study, console = toy_study(sweep), Console(file=io.StringIO())
+    with pytest.raises(
+        SweepFailed, match=r"worker_0.log: .* could not write why it ended; is the disk full\?$"
+    ):
+        Supervisor(sweep, study, command, console).run()
+
+    def full(*_: object) -> None:
+        raise InputError("all_trials.json: the disk is full; make room or name another place")
+
+    monkeypatch.setattr("atft.search.workers.supervisor.publish_study_files", full)
+    with pytest.raises(SweepFailed, match=r"the disk is full; .*; the same command then goes on$"):
+        Supervisor(sweep, study, command, console).run()
 
 
 def test_a_trial_whose_worker_died_goes_on_from_its_last_checkpoint(

@@ -9,6 +9,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
+from atft.errors import InputError
 from atft.search.question.frozen import StudyChanged
 from atft.search.question.options import SweepOptions
 from atft.search.study.outcome import Outcome, is_surplus, outcome_of
@@ -73,13 +74,16 @@ def test_a_failure_leaves_its_class_and_reason_in_the_study(
     assert [t.state.name for t in study.trials] == ["FAIL", "FAIL"]
 
 
-def test_a_worker_of_a_study_whose_panel_changed_ends_and_leaves_the_point_to_be_tried_again(
-    toy_sweep: Make, toy_study: Open, train: Train
+@pytest.mark.parametrize(
+    "error", [StudyChanged("the panel is another one"), TrialFailed("disk", "last.ckpt: the disk is full")]
+)
+def test_a_worker_for_which_no_trial_can_train_ends_and_leaves_the_point_to_be_tried_again(
+    error: Exception, toy_sweep: Make, toy_study: Open, train: Train
 ) -> None:
     sweep = toy_sweep(n_trials=2, enqueue=[{"x": 0.25}])
     study = toy_study(sweep)
-    train(failing(StudyChanged("the panel is another one")))
-    with pytest.raises(StudyChanged, match="another one"):
+    train(failing(error))
+    with pytest.raises(InputError, match=str(error).removeprefix("disk: ")):
         work(sweep, study, never)
     train(lambda trial: trial.params["x"])
     work(sweep, study, never)
