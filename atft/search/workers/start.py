@@ -31,6 +31,9 @@ from atft.search.study.study import begin_study, open_study
 from atft.search.workers.process import child_command, run_child
 from atft.search.workers.supervisor import Supervisor
 
+STOPPED = 130
+"""Exit status of a preparation that a signal ended; the terminal's Ctrl-C ends this process too, which says so."""
+
 
 def run(arguments: Sequence[str]) -> int:
     """Run or resume a sweep; 0 when its budget is spent, 130 when it was interrupted.
@@ -49,11 +52,10 @@ def run(arguments: Sequence[str]) -> int:
 
     with at_work(sweep.directory):
         failed = subprocess.run(child_command("start", sweep), check=False).returncode
-        if failed < 0:
-            raise RunFailed(
-                f"preparing the sweep was ended by signal {-failed} (9: often by the system, out of memory); the "
-                "same command begins it again"
-            )
+        if failed < 0 or failed == STOPPED:
+            signal_of = f"ended by signal {-failed} (9: often by the system, out of memory)"
+            how = "stopped" if failed == STOPPED else signal_of
+            raise RunFailed(f"preparing the sweep was {how}; the same command begins it again")
         if failed:
             return failed  # it has printed why
         print(_start_line(sweep, options.config), file=sys.stderr)  # noqa: T201
@@ -129,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return run_child(arguments, prepare, lambda: os.kill(os.getpid(), signal.SIGTERM))
     except KeyboardInterrupt:
-        return 130
+        return STOPPED
 
 
 if __name__ == "__main__":

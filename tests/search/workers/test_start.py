@@ -110,14 +110,15 @@ def test_an_invalid_sweep_does_not_say_that_it_starts(
     assert capsys.readouterr().err == ""
 
 
-def test_a_preparation_that_the_system_killed_is_an_error_that_names_the_signal(
-    write_sweep: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("status", "how"), [(-9, r"ended by signal 9 .*"), (130, "stopped")])
+def test_a_preparation_that_a_signal_ended_is_an_error_of_one_line(
+    status: int, how: str, write_sweep: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended = subprocess.CompletedProcess[str]([], -9)
+    ended = subprocess.CompletedProcess[str]([], status)
     monkeypatch.setattr("atft.search.workers.start.cap_threads", lambda threads: None)
     monkeypatch.setattr("atft.search.workers.start.subprocess.run", lambda *words, **options: ended)
     with pytest.raises(
-        RunFailed, match=r"preparing the sweep was ended by signal 9 .* the same command begins"
+        RunFailed, match=rf"^preparing the sweep was {how}; the same command begins it again$"
     ):
         run(["--config", str(write_sweep())])
 
