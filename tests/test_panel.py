@@ -176,3 +176,9 @@ def test_a_column_with_brackets_is_named_as_it_is_written() -> None:
 
 def test_globs_keep_the_files_order_and_each_name_once() -> None:
     assert match(["x_*", "x_0", "code"], NAMES) == ("code", "x_1", "x_0", "x_bad")
+
+
+def test_no_glob_matches_the_row_numbers_that_pandas_writes_but_their_name_does() -> None:
+    names = ["x_0", "__index_level_0__"]
+    assert match(["*"], names) == ("x_0",)
+    assert match(["*", "__index_level_0__"], names) == ("x_0", "__index_level_0__")
