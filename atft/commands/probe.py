@@ -142,4 +142,5 @@ def _panel_words(configs: Sequence[str]) -> list[str]:
     named = {key.removeprefix(schema): value for key, value in keys.items() if key.startswith(schema)}
     if keys.get(horizons):
         named["horizons"] = keys[horizons]
-    return [f"--{name}={json.dumps(value)}" for name, value in named.items()]
+    # A name is given as it is: one in quotes would be another name.
+    return [f"--{name}={v if isinstance(v, str) else json.dumps(v)}" for name, v in named.items()]

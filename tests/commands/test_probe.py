@@ -40,6 +40,16 @@ def test_a_clean_panel_ends_with_0_and_one_with_a_leak_with_1(
     assert "x_planted: it ranks stocks exactly as target_5d" in " ".join(planted.out.split())
 
 
+def test_a_config_names_columns_of_other_names_beside_a_panel(
+    panel: Path, tmp_path: Path, atft: Callable[..., Any]
+) -> None:
+    pl.read_parquet(panel).rename({"date": "as of", "sector": "33"}).write_parquet(tmp_path / "p.parquet")
+    schema = '{date: as of, sector: "33", universe: null, features: [x_flow], target_unit: score}'
+    (tmp_path / "mine.yaml").write_text(f"data: {{panel: {{schema: {schema}}}}}\n")
+    done = atft("probe", "--panel", tmp_path / "p.parquet", "--config", tmp_path / "mine.yaml")
+    assert done.code == 0 and "no leak in 12 probes" in done.out, done
+
+
 def test_scores_are_probed_with_their_panel(panel: Path, tmp_path: Path, atft: Callable[..., Any]) -> None:
     members = pl.read_parquet(panel).filter("universe")
     scores = members.select("date", "code", score=pl.col("x_flow").fill_null(0.0), target="target_1d")
