@@ -71,9 +71,11 @@ def panel_findings(path: str | Path, schema: PanelSchema, horizons: Sequence[int
     log_return = trailing_return(grid)
     futures = futures_of(grid, log_return)
     digests = RowDigests(grid.shape)
+    # Columns may have infinite values, whose differences are NaN.
+    with np.errstate(invalid="ignore"):
+        columns = [*_column_findings(grid, futures, log_return, digests), _label_finding(grid, futures)]
     return [
-        *_column_findings(grid, futures, log_return, digests),
-        _label_finding(grid, futures),
+        *columns,
         _universe_finding(grid, log_return),
         _survivors_finding(grid),
         _copies(grid, digests),

@@ -201,3 +201,8 @@ def test_a_number_that_never_changes_is_named_for_the_reader(market_rows: pl.Dat
         finding.verdict == "ok"
         and "one number a stock, known on its first day? x_planted" in finding.evidence
     )
+
+
+def test_infinite_values_are_probed_without_a_warning(market_rows: pl.DataFrame, planted: Any) -> None:
+    infinite = pl.when(pl.int_range(pl.len()) % 50 < 2).then(float("inf")).otherwise(pl.col("x_flow"))
+    assert leaks(panel_findings(planted(market_rows, infinite), PanelSchema(features=["x_planted"]))) == []
