@@ -10,7 +10,7 @@ from atft.crossval.options import CrossvalOptions
 from atft.crossval.plan import FoldRun
 from atft.crossval.run_state import RunState
 from atft.data.split import Split
-from atft.errors import InputError
+from atft.errors import InputError, counted
 from atft.files.checkpoint_file import BEST
 from atft.process.cores import core_count
 from atft.tasks.day_data import DayData
@@ -98,7 +98,7 @@ def plan_lines(
     """What is trained, how, and where."""
     many = f"{len(record.seeds)} seeds" if len(record.seeds) > 1 else f"seed {record.seeds[0]}"
     folds = "" if record.folds is None else f"{record.folds} folds x "
-    lines = [f"{'runs':<10}{folds}{many}, {workers} at a time, {threads} threads each"]
+    lines = [f"{'runs':<10}{folds}{many}, {workers} at a time, {counted(threads, 'thread')} each"]
     for fold, split in splits.items():
         days = f"train {len(split.train):,}, val {len(split.val):,}, test {len(split.test):,} days"
         name = "split" if fold is None else f"fold {fold}"

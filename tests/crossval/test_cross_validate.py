@@ -63,7 +63,7 @@ def test_seeds_of_the_plain_split_end_with_one_file_and_one_table(
     assert directory == directory_of(tmp_path, "seeds")
     printed = capsys.readouterr().out
     table = (directory / "comparison.txt").read_text()
-    assert table.strip() in printed and "runs      2 seeds, 2 at a time, 1 threads each" in printed
+    assert table.strip() in printed and "runs      2 seeds, 2 at a time, 1 thread each" in printed
     scorers = [line.split("  ")[0] for line in table.splitlines() if " 1d " in line]
     assert scorers == [
         *("seed 3", "seed 4", "between seeds, std", "mean rank of 2 seeds"),

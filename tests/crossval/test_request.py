@@ -94,7 +94,7 @@ def test_every_fold_has_its_days_and_the_lines_say_them(cli: Any, tmp_path: Path
     record = requested_record(cli, CrossvalOptions(seeds=2), None, 3)
     assert record == CrossvalRecord(3, [3, 4], False, cli.datamodule.digest)
     lines = plan_lines(record, splits, 2, 1, tmp_path)
-    assert lines[0] == "runs      3 folds x 2 seeds, 2 at a time, 1 threads each"
+    assert lines[0] == "runs      3 folds x 2 seeds, 2 at a time, 1 thread each"
     assert lines[1] == f"fold 0    train {len(splits[0].train)}, val 8, test 8 days"
     assert lines[-1] == f"watch     tensorboard --logdir {tmp_path}"
 
