@@ -13,8 +13,8 @@ from atft.search.study.outcome import Outcome, best_trial, failures, finished, o
 
 
 def live_line(trials: Sequence[FrozenTrial], sweep: SweepOptions) -> str:
-    """``12/20 · 14 epoch 3 +.0312 · 15 starting · best +.0345 (trial 7) · 1 failed (crash)``."""
-    running = [f"{t.number} {_reached(t, sweep)}" for t in trials if outcome_of(t) == Outcome.RUNNING]
+    """``12/20 · trial 14 epoch 3 +.0312 · trial 15 starting · best +.0345 (trial 7) · 1 failed (crash)``."""
+    running = [f"trial {t.number} {_reached(t, sweep)}" for t in trials if outcome_of(t) == Outcome.RUNNING]
     return " · ".join([f"{len(finished(trials))}/{sweep.n_trials}", *running, *_tail(trials, sweep)])
 
 

@@ -97,7 +97,7 @@ class Overview:
         if self.best is not None:
             best = f"best {sweep.metric} {self.best.value:+.4f}, trial {self.best.number}"
             if (worth := self.deflated) is not None:
-                luck = f"the {worth.luck:.4f} that the best of {self.finished} gains by luck alone"
+                luck = f"what the best of {self.finished} gains by luck alone"
                 best += f"; {worth.expected:+.4f} after taking off {luck} (Bailey and Lopez de Prado 2014)"
                 best += "; expect a value between"
             lines += [best, *point_lines(self.best, sweep)]

@@ -30,12 +30,12 @@ def test_the_live_line_says_how_far_it_is_what_runs_and_what_is_best(toy_sweep: 
         create_trial(value=0.0345, **DONE), PRUNED, RUNNING, CRASHED, starting, SURPLUS, STOPPED
     )
     assert live_line(trials, toy_sweep()) == (
-        "2/4 · 2 epoch 2 +0.0200 · 4 starting · best +0.0345 (trial 0) · 1 failed (1 crash)"
+        "2/4 · trial 2 epoch 2 +0.0200 · trial 4 starting · best +0.0345 (trial 0) · 1 failed (1 crash)"
     )
 
 
 def test_with_folds_a_step_is_a_fold(toy_sweep: Make) -> None:
-    assert "0 fold 2 +0.0200" in live_line(study_of(RUNNING), toy_sweep(folds=3))
+    assert "trial 0 fold 2 +0.0200" in live_line(study_of(RUNNING), toy_sweep(folds=3))
 
 
 def test_each_end_has_a_line(toy_sweep: Make) -> None:

@@ -43,7 +43,11 @@ def test_one_screen_shows_states_running_trials_the_best_and_failures(
     assert "complete 2  failed 2  running 1" in shown
     assert f"{this_process()['pid']}" in shown and "preparing" in shown and "last update" in shown
     assert "best val/rank_ic +0.0300, trial 1" in shown
-    assert "by luck alone" in shown and re.search(r"model.network.init_args.hidden_size +8\n", shown)
+    assert (
+        "after taking off what the best of" in shown
+        and "by luck alone" in shown
+        and re.search(r"model.network.init_args.hidden_size +8\n", shown)
+    )
     assert "failures by class: 2 config" in shown
     assert "memory: trials here" in shown
     assert code == 3
