@@ -21,7 +21,7 @@ from atft.evaluation.result import Difference, Evaluation, FileEvaluation, Horiz
 if TYPE_CHECKING:
     from rich.table import Table
 
-INSIDE = "inside the random band"
+INSIDE = "RankIC inside the random band"
 INTERVALS = "[95 % interval by stationary block bootstrap] Newey-West t"
 
 

@@ -56,7 +56,7 @@ def test_a_score_inside_the_random_band_says_so_in_its_row(evaluation: Evaluatio
     rows = [
         line for line in evaluation_text(evaluation).splitlines() if line.startswith(("noise  ", "mine  "))
     ]
-    assert all(row.endswith("inside the random band") for row in rows if row.startswith("noise"))
+    assert all(row.endswith("  RankIC inside the random band") for row in rows if row.startswith("noise"))
     assert not any(row.endswith("band") for row in rows if row.startswith("mine"))
     assert any(row.startswith("mine") for row in rows)
 
