@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import replace
 from io import StringIO
 from math import isfinite
 from typing import TYPE_CHECKING
@@ -46,7 +47,7 @@ def signed(value: float, digits: int = 4, error: float | None = None) -> str:
 
 
 def table_text(table: "Table") -> str:
-    """Write a table as plain text, one line per row: no colours, and cells as they are, "[old]" and ":x:" too."""
+    """Write a table as plain text, one line per row: no colours, no empty column, "[old]" and ":x:" as they are."""
     # Columns that do not wrap are shown whole: metrics of the user's own are further ones.
     width = MAX_WIDTH if all(column.no_wrap for column in table.columns) else WIDTH
     console = plain_console(
@@ -55,6 +56,9 @@ def table_text(table: "Table") -> str:
     # A table wraps its title and caption at its own width: here they are lines of their own.
     bare = copy(table)
     bare.title = bare.caption = None
+    # What no row knows, as the RankIC at lag 1 of a panel without delayed targets, would be a wide gap.
+    filled = [column for column in table.columns if any(column.cells) or not table.row_count]
+    bare.columns = [replace(column, _index=place) for place, column in enumerate(filled)]
     console.print(bare)
     assert isinstance(console.file, StringIO)
     rows = "\n".join(line.rstrip() for line in console.file.getvalue().splitlines())

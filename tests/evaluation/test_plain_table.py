@@ -29,6 +29,15 @@ def test_numbers_stand_to_the_right() -> None:
     assert table_text(table).splitlines()[-1] == "a          1"
 
 
+def test_a_column_that_no_row_fills_is_left_out() -> None:
+    table = plain_table("", ["name"], ["RankIC", "RankIC lag 1", "IC"])
+    table.add_row("a", "1", "", "+0.0123 .. +0.0456")
+    table.add_row("b", "2", "", "")
+    head, _, first, second = (line.split(maxsplit=2) for line in table_text(table).splitlines())
+    assert (head, first) == (["name", "RankIC", "IC"], ["a", "1", "+0.0123 .. +0.0456"])
+    assert second == ["b", "2"]
+
+
 def test_names_are_shown_as_they_are() -> None:
     names = ["pred[old]", "a[/b]", ":warning:", "[bold]"]
     table = plain_table(names[0], [names[1]], ["value"])
