@@ -90,11 +90,11 @@ def adjust_splits(prices: PriceGrid, splits: Sequence[StockSplit]) -> None:
 
 
 def named_splits(prices: PriceGrid, splits: Sequence[StockSplit]) -> list[str]:
-    """Code, first date and ratio of each stock that is split, and how often it is."""
+    """Code, first date, what the price is multiplied by, and how often: ``s7 2014-03-22 x 1/2``."""
     times = Counter(split.stock for split in splits)
     first = {split.stock: split for split in reversed(splits)}
     return [
-        f"{prices.codes[stock]} {prices.calendar[first[stock].day]} {first[stock].ratio}"
+        f"{prices.codes[stock]} {prices.calendar[first[stock].day]} x {first[stock].ratio}"
         + (f" ({count} times)" if count > 1 else "")
         for stock, count in times.items()
     ]

@@ -124,7 +124,7 @@ def test_a_split_and_a_copy_are_left_out_and_named() -> None:
     assert prices.exclusions["unadjusted split"] == 1
     assert prices.exclusions["copy of another code"] == 60
     assert prices.notes == (
-        "left out, splits that were not adjusted: 1: s2 2015-02-10 1/2",
+        "left out, splits that were not adjusted: 1: s2 2015-02-10 x 1/2",
         "left out, codes with the closes of another code: 1: s11 = s5 from 2015-03-02",
     )
 
@@ -140,7 +140,7 @@ def test_splits_and_copies_are_kept_adjusted_or_an_error_where_asked() -> None:
     for option, said in (
         (
             "splits",
-            r"not adjusted: 1: s2 2015-02-10 1/2; correct them or set splits to exclude, adjust or keep",
+            r"not adjusted: 1: s2 2015-02-10 x 1/2; correct them or set splits to exclude, adjust or keep",
         ),
         (
             "copies",

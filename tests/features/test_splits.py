@@ -51,9 +51,9 @@ def test_every_usual_ratio_is_found_and_named(make_market: Market, ratio: Fracti
     grid = grid_of(table)
     found = find_splits(grid)
     assert found == [(80, 7, ratio)]
-    assert named_splits(grid, found) == [f"s7 2014-03-22 {ratio}"]
+    assert named_splits(grid, found) == [f"s7 2014-03-22 x {ratio}"]
     twice = [StockSplit(90, 7, 1 / ratio), *found]
-    assert named_splits(grid, twice) == [f"s7 2014-04-01 {1 / ratio} (2 times)"]
+    assert named_splits(grid, twice) == [f"s7 2014-04-01 x {1 / ratio} (2 times)"]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -179,7 +179,7 @@ def test_prices_without_range_and_volume_are_judged_to_one_per_cent() -> None:
 def test_of_many_stocks_the_first_are_named_and_the_others_counted(make_market: Market) -> None:
     grid = grid_of(make_market(days=20, stocks=16))
     found = [StockSplit(stock, stock, Fraction(1, 2)) for stock in range(16)]
-    assert named_splits(grid, found)[:2] == ["s0 2014-01-01 1/2", "s1 2014-01-02 1/2"]
+    assert named_splits(grid, found)[:2] == ["s0 2014-01-01 x 1/2", "s1 2014-01-02 x 1/2"]
     assert len(named_splits(grid, found)) == 16
 
 
