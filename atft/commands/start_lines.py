@@ -65,15 +65,15 @@ def _cores(trainer: Trainer) -> str:
 
 
 def _weights(cli: "RankingCLI") -> str:
-    """Which weights are scored and what ends training early, where they are the last epoch's."""
-    checkpoint = find_checkpoint(cli.trainer)
+    """Which weights are scored and what may end training early, where they are the last epoch's."""
+    checkpoint, epochs = find_checkpoint(cli.trainer), cli.trainer.max_epochs
     if checkpoint is None or checkpoint.select == "best":
         return ""
     rules = [
         f"training stops early only where {callback.monitor} is worse than its best by over half of it for "
         f"{counted(callback.patience, 'epoch')}"
         for callback in cli.trainer.callbacks
-        if isinstance(callback, EarlyStopping)
+        if isinstance(callback, EarlyStopping) and (epochs < 0 or callback.patience + 1 < epochs)
     ]
     return "; ".join(["the last epoch's are scored", *rules])
 

@@ -41,6 +41,16 @@ def test_the_number_of_epochs_is_the_one_that_the_run_has(tiny_run: Any, epochs:
     assert training.startswith(f"training  {named} of about ")
 
 
+@pytest.mark.parametrize(("epochs", "stops"), [("11", False), ("12", True), ("-1", True)])
+def test_what_stops_training_early_is_said_where_the_epochs_suffice_for_it(
+    tiny_run: Any, epochs: str, stops: bool
+) -> None:
+    options = ["--trainer.max_epochs", epochs, "--checkpoint.select=last", "--early_stopping.patience=10"]
+    cli = build("fit", ["--config", str(tiny_run.config), *options])
+    (weights,) = (line for line in start_lines(cli) if line.startswith("weights"))
+    assert ("for 10 epochs" in weights) == stops, weights
+
+
 def test_a_simulated_market_no_logger_and_a_resume_are_named(
     tiny_run: Any, atft: Callable[..., Any], tmp_path: Path
 ) -> None:
