@@ -120,16 +120,9 @@ class PanelColumns:
 
 
 def match(patterns: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
-    """Names that match any of the globs, or are one, in the order of ``names``, each once.
-
-    No glob matches an index without a name, which pandas writes as a column: as a rule these are row numbers, which
-    know the order of the file and with it the date.
-    """
-
-    def by_glob(name: str) -> bool:
-        return not name.startswith("__index_level_") and any(fnmatchcase(name, p) for p in patterns)
-
-    return tuple(n for n in names if n in patterns or by_glob(n))
+    """Names that match any of the globs, or are one, in their order; no glob matches row numbers of pandas."""
+    names = [n for n in names if n in patterns or not n.startswith("__index_level_")]
+    return tuple(n for n in names if n in patterns or any(fnmatchcase(n, p) for p in patterns))
 
 
 def feature_names(schema: PanelSchema, names: Sequence[str], where: str) -> tuple[str, ...]:
