@@ -166,4 +166,6 @@ def _names(stocks: Sequence[tuple[str, float]]) -> Html:
 
 
 def _receipt_text(value: object) -> str:
+    if value in (None, [], {}):
+        return "none"
     return clipped(f"{value:.6g}" if isinstance(value, float) else str(value), MAX_RECEIPT_TEXT)

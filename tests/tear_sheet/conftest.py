@@ -25,7 +25,14 @@ def small_evaluation(folder: Path) -> Evaluation:
     )
     one = write_foreign(folder / "<b>&one.parquet", frame)
     two = write_foreign(folder / "two.parquet", frame.with_columns(pl.col("score").neg()))
-    receipt = {"run": HOSTILE, "days": {"train": {"seen": 28}}, "metrics": {"val/ic": 0.1}, "lr": 0.001}
+    receipt = {
+        "run": HOSTILE,
+        "days": {"train": {"seen": 28}},
+        "metrics": {"val/ic": 0.1},
+        "lr": 0.001,
+        "parent": None,
+        "alarms": [],
+    }
     (folder / "receipt.json").write_text(json.dumps(receipt))
     return evaluate_files([one, two], EvaluateOptions(draws=20, min_stocks=10))
 

@@ -63,6 +63,7 @@ def test_a_receipt_is_flat_and_without_metrics_and_absent_where_there_is_none(ev
     text = receipt_table(evaluation.files[0]) or ""
     assert "days.train.seen" in text and "val/ic" not in text
     assert "&lt;script&gt;" in text and "<script" not in text
+    assert text.count(">none</td>") == 2 and "None" not in text and "[]" not in text
     assert receipt_table(dataclasses.replace(evaluation.files[0], receipt={})) is None
 
 

@@ -141,7 +141,7 @@ class _StudyCharts:
         charts.label_axes(axes, self.short[x], self.short[y])
         legend = (
             LegendKey("score", "complete, the stronger the better", "dot"),
-            LegendKey("control", "pruned", "dot"),
+            *([LegendKey("control", "pruned", "dot")] if pruned else []),
             BEST,
         )
         note = "Every trial in the plane of the two parameters that matter most. Where no dot is, nothing is known."

@@ -70,10 +70,11 @@ def show(study: optuna.Study, sweep: SweepOptions, watch: float | None) -> int:
 
 
 def render(now: Overview, sweep: SweepOptions) -> Group:
-    """Lay one screen out: a headline, the running trials, the best, the failures, the machine."""
+    """Lay one screen out: a headline, the best, the failures; while trials run also these, and the machine."""
     headline, *lines = now.lines(sweep)
-    running = [_running_table(now.running, sweep.metric)] if now.running else []
-    return Group(headline, *running, *lines, _machine(now.running))
+    if not now.running:
+        return Group(headline, *lines)
+    return Group(headline, _running_table(now.running, sweep.metric), *lines, _machine(now.running))
 
 
 def _running_table(trials: list[RunningTrial], metric: str) -> Table:

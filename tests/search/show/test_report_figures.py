@@ -42,6 +42,8 @@ def test_the_plane_and_the_first_slice_are_of_the_most_important_parameters(make
     assert f"The two most important: {ranked[0]}, {ranked[1]}" in names
     assert [n for n in names if n.startswith("Slice")] == [f"Slice: {key}" for key in ranked]
     assert ranked[0] == "lr"
+    (plane,) = (d for d in sweep_drawings(study, "val/rank_ic") if d.title.startswith("The two"))
+    assert "pruned" not in {key.text for key in plane.legend}
 
 
 def test_the_best_trial_has_a_colour_of_its_own_in_each_chart_of_trials(make_study: MakeStudy) -> None:
