@@ -14,7 +14,7 @@ import pytest
 from atft.callbacks.record.receipt import Receipt
 from atft.crossval import run_pool
 from atft.crossval.child_run import LOCK, ChildRun
-from atft.crossval.command import finish_runs
+from atft.crossval.cross_validate import finish_runs
 from atft.crossval.plan import FoldRun, planned_runs
 from atft.crossval.request import fit_words
 from atft.crossval.run_pool import RunPool, receipt_figures

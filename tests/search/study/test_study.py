@@ -63,7 +63,7 @@ def test_another_question_is_an_error_with_the_difference(
     assert capsys.readouterr().err.splitlines() == [
         "metric: 'val/rank_ic' -> 'val/ic'",
         "folds: absent -> 3",
-        f"data (names, sizes, times and footers of the panel's files, or its simulate): {'d' * 16} -> {'e' * 16}",
+        f"data (the bytes of the panel's files, or its simulate): {'d' * 16} -> {'e' * 16}",
     ]
     assert open_study(sweep).user_attrs == before
     with pytest.raises(
