@@ -5,6 +5,7 @@ ratio. Because the rate depends on the epoch alone, a resumed run continues exac
 """
 
 import math
+from abc import ABC, abstractmethod
 from typing import Any
 
 from torch.optim import Optimizer
@@ -16,16 +17,16 @@ FIRST_FACTOR = 0.01
 """Where a warm-up starts: at 0 the first step would be wasted."""
 
 
-class Schedule(LRScheduler):
+class Schedule(LRScheduler, ABC):
     """A schedule that the task advances after each optimiser step, not at the end of an epoch."""
 
     def __init__(self, optimizer: Optimizer) -> None:
         self.epoch = 0.0
         super().__init__(optimizer)
 
+    @abstractmethod
     def factor(self, epoch: float) -> float:
         """The share of its own learning rate that each group has at ``epoch``."""
-        raise NotImplementedError
 
     def bind(self, max_epochs: int) -> None:
         """Learn the run's length in epochs, before the first step; a schedule may not depend on it."""
