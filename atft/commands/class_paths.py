@@ -70,7 +70,8 @@ def find_class(key: str, class_path: Any, bases: tuple[Any, ...] = ()) -> type:
         raise InputError(f"{key}: {class_path} is no {names}{advice}")
     lacking = sorted(getattr(kind, "__abstractmethods__", ()))
     if lacking:
-        raise InputError(f"{key}: {class_path} has no {', '.join(lacking)}; add them")
+        what = "it" if len(lacking) == 1 else "them"
+        raise InputError(f"{key}: {class_path} has no {', '.join(lacking)}; add {what}")
     return kind
 
 
